@@ -1,0 +1,112 @@
+"""Checks at the door: turn what a caller passes into clean float64 data, or say what is wrong.
+
+Every helper takes the argument's name first, returns the checked value, and raises
+``ValueError`` with the name, the value and the rule.  Behind the door nothing is checked again.
+"""
+
+from collections.abc import Sequence
+from typing import SupportsFloat, SupportsIndex
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def real_array(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
+    """Return a fresh C-ordered float64 copy of `value`, finite and with `ndim` dimensions."""
+    try:
+        raw = np.asarray(value)
+    except ValueError as error:  # ragged nested sequences
+        raise ValueError(f"{name} must be a rectangular array of real numbers, {error}") from None
+    if raw.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers, got dtype {raw.dtype}")
+    if ndim is not None and raw.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {raw.shape}")
+    array = np.array(raw, dtype=np.float64, order="C")
+    if not np.isfinite(array).all():
+        bad = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite, got {array[bad]} at index {bad}")
+    return array
+
+
+def vector(name: str, value: ArrayLike, *, length: int | None = None) -> Array:
+    """Return a finite float64 copy of shape (length,), or of any length ≥ 1."""
+    array = real_array(name, value, ndim=1)
+    if length is None and array.size == 0:
+        raise ValueError(f"{name} must have at least one entry, got shape {array.shape}")
+    if length is not None and array.size != length:
+        raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
+    return array
+
+
+def matrix(name: str, value: ArrayLike) -> Array:
+    """Return a finite float64 copy of shape (rows ≥ 1, columns ≥ 1)."""
+    array = real_array(name, value, ndim=2)
+    if array.size == 0:
+        raise ValueError(f"{name} must have at least one row and one column, got {array.shape}")
+    return array
+
+
+def points(name: str, value: ArrayLike, *, dimension: int) -> Array:
+    """Return a finite float64 copy of shape (..., dimension)."""
+    array = real_array(name, value)
+    if array.ndim == 0 or array.shape[-1] != dimension:
+        raise ValueError(f"{name} must have shape (..., {dimension}), got {array.shape}")
+    return array
+
+
+def number(
+    name: str,
+    value: SupportsFloat | SupportsIndex,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> float:
+    """Return `value` as a finite float within the stated bounds."""
+    try:
+        x = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a real number, got {value!r}") from None
+    if not np.isfinite(x):
+        raise ValueError(f"{name} must be finite, got {x}")
+    if above is not None and not x > above:
+        raise ValueError(f"{name} must be > {above:g}, got {x}")
+    if at_least is not None and not x >= at_least:
+        raise ValueError(f"{name} must be ≥ {at_least:g}, got {x}")
+    if below is not None and not x < below:
+        raise ValueError(f"{name} must be < {below:g}, got {x}")
+    if at_most is not None and not x <= at_most:
+        raise ValueError(f"{name} must be ≤ {at_most:g}, got {x}")
+    return x
+
+
+def integer(name: str, value: SupportsIndex, *, at_least: int | None = None) -> int:
+    """Return `value` as an int ≥ `at_least`; floats are refused, even integral ones."""
+    try:
+        n = value.__index__()
+    except AttributeError:
+        raise ValueError(f"{name} must be an integer, got {value!r}") from None
+    if at_least is not None and n < at_least:
+        raise ValueError(f"{name} must be ≥ {at_least}, got {n}")
+    return n
+
+
+def increasing(name: str, value: ArrayLike, *, at_least: float | None = None) -> Array:
+    """Return a non-empty, strictly increasing float64 copy with first entry ≥ `at_least`."""
+    array = vector(name, value)
+    if at_least is not None and array[0] < at_least:
+        raise ValueError(f"{name} must be ≥ {at_least:g}, got {array[0]}")
+    if (np.diff(array) <= 0).any():
+        i = int(np.argmax(np.diff(array) <= 0))
+        raise ValueError(f"{name} must be strictly increasing, got {array[i]}, {array[i + 1]}")
+    return array
+
+
+def choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of the words in `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
