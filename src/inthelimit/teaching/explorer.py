@@ -40,7 +40,7 @@ Value = int | float | str
 Drawing = Callable[..., Figure | tuple[Figure, str]]
 
 _STYLE = """
-.explorer{margin:1.5rem 0;padding:.75rem;border:1px solid #8886;border-radius:.5rem}
+.explorer{max-width:720px;margin:1.5rem 0;padding:.75rem;border:1px solid #8886;border-radius:.5rem}
 .explorer img{display:block;width:100%;height:auto;margin:.5rem auto}
 .explorer .controls{display:flex;flex-wrap:wrap;gap:.4rem 1.25rem;align-items:center}
 .explorer label{display:flex;flex:1 1 15rem;gap:.6rem;align-items:center;margin:0}
