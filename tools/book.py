@@ -27,6 +27,7 @@ PACKAGE = "inthelimit"
 SITE = ROOT / "_build" / "html"
 CACHE = ROOT / "_build" / ".jupyter_cache"
 KEYS = CACHE / "keys.json"
+TOC_STAMP = ROOT / "_build" / "toc.sha256"
 CELL_TIMEOUT = 300
 
 
@@ -147,18 +148,21 @@ def write_pages(changed: list[Path]) -> None:
             ROOT / "_build" / ".doctrees" / f"{path.relative_to(ROOT).with_suffix('')}.doctree"
         )
         doctree.unlink(missing_ok=True)
-    for stale in {
-        page.resolve()
-        for folder in ("book", "notebooks")
-        for page in (SITE / folder).rglob("*.html")
-    } - {(SITE / f"{page}.html").resolve() for page in pages()}:
-        stale.unlink()
+    documents = {(SITE / f"{page}.html").resolve() for page in pages()}
+    for folder in ("book", "notebooks"):
+        for path in (SITE / folder).rglob("*.html"):
+            if path.resolve() not in documents:
+                path.unlink()
+    # Every page shows the table of contents, and Sphinx does not know that it depends on it.
+    toc = hashlib.sha256((ROOT / "_toc.yml").read_bytes()).hexdigest()
+    same_toc = TOC_STAMP.exists() and TOC_STAMP.read_text() == toc
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT),
         "--warningiserror", "--nitpick", "--keep-going", "--quiet",
     ]  # fmt: skip
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         sys.exit("the pages could not be written, see the warnings above")
+    TOC_STAMP.write_text(toc)
 
 
 def main() -> None:
