@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+njit: Any
 try:
     from numba import njit
 except ImportError:  # Pyodide, for one
