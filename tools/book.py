@@ -159,6 +159,7 @@ def write_pages(changed: list[Path]) -> None:
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT),
         "--warningiserror", "--nitpick", "--keep-going", "--quiet",
+        *([] if same_toc else ["--all"]),
     ]  # fmt: skip
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         sys.exit("the pages could not be written, see the warnings above")
