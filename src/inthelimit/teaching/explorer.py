@@ -155,12 +155,14 @@ def explore(
 
 def text_of(value: Value) -> str:
     """Write a value as a reader would: three digits, and powers of ten as powers."""
-    if isinstance(value, float) and value > 0 and not 1e-2 <= value < 1e4:
-        exponent = math.floor(math.log10(value) + 1e-9)
-        mantissa = f"{value / 10.0**exponent:.3g}" if exponent > -300 else "1"
-        power = "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        return power if mantissa == "1" else f"{mantissa}·{power}"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    if value == 0 or 1e-2 <= abs(value) < 1e4:
+        return f"{float(f'{value:.3g}'):g}"
+    digits, _, exponent = f"{value:.2e}".partition("e")
+    mantissa = f"{float(digits):g}"
+    power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return {"1": power, "-1": f"-{power}"}.get(mantissa, f"{mantissa}·{power}")
 
 
 def _checked_grid(grid: Mapping[str, Sequence[Value]]) -> dict[str, list[Value]]:
