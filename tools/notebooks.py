@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -80,9 +81,14 @@ def store(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
+def _source(cell: nbformat.NotebookNode) -> str:
+    return cell.source if isinstance(cell.source, str) else "".join(cell.source)
+
+
 def faults(path: Path) -> list[str]:
     """Say what is wrong with a stored chapter."""
-    notebook = read(path)
+    # nbformat mends missing and double ids as it reads, so they are read as they stand.
+    notebook = nbformat.from_dict(json.loads(path.read_text(encoding="utf-8")))
     found = []
     if "widgets" in notebook.metadata:
         found.append("widget state is stored")
@@ -104,13 +110,13 @@ def faults(path: Path) -> list[str]:
             kinds = set(output.get("data", {})) - {"text/plain"}
             if kinds:
                 found.append(f"code cell {number}: stores {sorted(kinds)}, only text may be")
-        lines = cell.source.count("\n") + 1
+        lines = _source(cell).count("\n") + 1
         if not tags & HIDDEN and lines > MAX_CELL_LINES:
             found.append(f"code cell {number}: {lines} visible lines, at most {MAX_CELL_LINES}")
     visible = sum(not set(cell.metadata.get("tags", [])) & HIDDEN for cell in code)
     if visible > MAX_VISIBLE_CELLS:
         found.append(f"{visible} visible code cells, at most {MAX_VISIBLE_CELLS}")
-    text = "\n".join(cell.source for cell in notebook.cells)
+    text = "\n".join(_source(cell) for cell in notebook.cells)
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     slots = [next((slot for slot in SLOTS if h.startswith(slot)), None) for h in headings]
     present = [slot for slot in slots if slot]
@@ -131,7 +137,7 @@ def faults(path: Path) -> list[str]:
     ):
         if needed not in text:
             found.append(f"no {needed} found")
-    if "\\{\\{" in text or "{{" in "".join(c.source for c in notebook.cells[:1]):
+    if re.search(r"\{\{(title|slug|number)\}\}", text):
         found.append("a template's name is left unfilled")
     return found
 
