@@ -28,7 +28,7 @@ from inthelimit._checks import Array
 from inthelimit._compiled import compiled
 
 # Sums of up to some thousand products are exact to this, relative to the sum of their sizes.
-NOISE = 1e-13
+NOISE = 2e-14
 # Two events closer than this, relative to s, are one: ten times the noise.
 TIE = 1e-12
 # A squared distance to the span of the active columns that is rounding, relative to its column.
@@ -84,6 +84,8 @@ def follow(
     while True:
         step, event = _next_event(face, r, penalty, positive, s)
         if event < 0:
+            worst = max(worst, _ray_residual(face, r, penalty, positive))
+        if s + step == np.inf:
             status = COMPLETE
             break
         if count == max_knots:
@@ -143,10 +145,24 @@ def _next_event(
 
 
 @compiled
+def _ray_residual(face: Face, r: Array, penalty: float, positive: bool) -> float:
+    """Return the KKT residual of the slope, to which that of x(s) tends as s → ∞."""
+    worst, largest = 0.0, 0.0
+    for i in range(r.size):
+        largest = max(largest, abs(r[i]))
+        if face.sign[i] != 0.0:
+            worst = max(worst, abs(face.rate[i] - face.sign[i] * penalty))
+        else:
+            worst = max(worst, (face.rate[i] if positive else abs(face.rate[i])) - penalty)
+    return worst / (penalty + largest) if worst > 0.0 else 0.0
+
+
+@compiled
 def _meet(face: Face, r: Array, penalty: float, positive: bool, s: float, event: int) -> float:
     """Mark the coordinates at a bound at s, those of A that drop included; return the residual."""
-    total, steepest, largest = 0.0, 0.0, 0.0
+    total, steepest, largest, widest = 0.0, 0.0, 0.0, 0.0
     for i in range(r.size):
+        widest = max(widest, face.unit[i])
         total += face.unit[i] * (s * abs(face.slope[i]) + abs(face.offset[i]))
         steepest = max(steepest, face.unit[i] * abs(face.slope[i]))
         largest = max(largest, abs(r[i]))
@@ -161,6 +177,8 @@ def _meet(face: Face, r: Array, penalty: float, positive: bool, s: float, event:
             worst = max(worst, abs(rho - face.sign[i] * height))
             speed = -face.sign[i] * face.slope[i]
             room = face.sign[i] * (s * face.slope[i] - face.offset[i])
+            # What is below zero is cut off, which moves each ρ_j by at most this.
+            worst = max(worst, -room * face.unit[i] * widest)
             if i == event or (face.unit[i] * speed > NOISE * steepest and room <= TIE * s * speed):
                 face.bound[i] = face.sign[i]
         else:

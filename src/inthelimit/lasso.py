@@ -55,9 +55,9 @@ class LassoPath:
     end : float
         The path is known for s ≤ end: ∞ if it is complete, else the last knot.
     residual : float
-        The worst KKT residual over the knots: the largest violation of the conditions on ρ(s),
-        divided by 1 + λ s + s max|r|.  It is the error of the gradient of l in the optimality
-        conditions of x(s), relative to λ + 1/s + max|∇l(0)|.
+        The worst KKT residual over the knots and the last ray: the largest violation of the
+        conditions on ρ(s), divided by 1 + λ s + s max|r|.  It is the error of the gradient of l in
+        the optimality conditions of x(s), relative to λ + 1/s + max|∇l(0)|.
     status : str
         A sentence: complete, or where and why it was cut short.
     """
