@@ -9,7 +9,7 @@ Four things make its cost nearly independent of L.
 - A coordinate with y below a floor changes nothing, and its ρ is linear in the others' z: the
   linear systems only have the size m of the visible set, and between two ignitions nothing limits
   the step.  The next ignition is predicted from dρ/ds, and the step ends there.
-- Once on, a coordinate relaxes at rate L: the method is L-stable, so it steps over what has decayed.
+- Once on, a coordinate relaxes at rate L: the method is L-stable, and steps over what has decayed.
 - ρ + Mz − sr is linear and conserved, and a Rosenbrock method conserves such invariants exactly.
   Stages are therefore solved for z, through the symmetric positive definite matrix
   1 + hγ D^½ M_AA D^½ with D = L(y₊ + y₋), by Cholesky; the whole step moves ρ by one product.

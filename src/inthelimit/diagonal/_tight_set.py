@@ -14,9 +14,11 @@ from inthelimit import ConvergenceError
 from inthelimit._checks import Array
 from inthelimit.quadratic import Quadratic
 
-# A residual r − Mx is a sum of d products: below this multiple of the sum of their sizes it is
-# rounding, and its sign means nothing.
+# Both after scaling M to unit diagonal.  Below this multiple of the terms it is the sum of, a
+# residual r − Mx is rounding, and its sign means nothing; below the next of the largest entry, so
+# is an entry of x.  The second is smaller, so that what it rounds to zero stays there.
 RESIDUAL_TOLERANCE = 1e-12
+ENTRY_TOLERANCE = 1e-13
 # A squared pivot below this multiple of M_jj means that column j depends on the support.
 PIVOT_TOLERANCE = 1e-11
 
@@ -27,7 +29,9 @@ class TightSetMinimiser:
     def __init__(self, problem: Quadratic, penalty: float) -> None:
         d = problem.dimension
         self.M, self.r, self.penalty = problem.M, problem.r, penalty
-        self.sizes = np.abs(problem.M)
+        self.unit = np.sqrt(np.maximum(problem.M.diagonal(), 0.0))
+        self.inverse_unit = np.divide(1.0, self.unit, out=np.zeros(d), where=self.unit > 0)
+        self.force = np.abs(problem.r * self.inverse_unit).max()
         self.x = np.zeros(d)
         self.support: list[int] = []
         self._factor = np.zeros((d, d))
@@ -37,8 +41,8 @@ class TightSetMinimiser:
         support = self.support
         active = self.x[support]
         residual = self.r - self.M[:, support] @ active
-        size = np.abs(self.r) + self.sizes[:, support] @ np.abs(active) + self.penalty
-        return residual, RESIDUAL_TOLERANCE * size
+        size = self.force + self.unit[support] @ np.abs(active)
+        return residual, RESIDUAL_TOLERANCE * (self.unit * size + self.penalty)
 
     def minimise(self, tight: Iterable[int], signs: Array) -> None:
         """Move x to the minimiser on the tight set; x must be feasible for it."""
@@ -88,7 +92,9 @@ class TightSetMinimiser:
         while self.support:
             support = self.support
             target = self._backward(self._forward(self.r[support] - self.penalty * signs[support]))
-            wrong = np.flatnonzero(target * signs[support] <= 0.0)
+            scaled = target * self.unit[support]
+            least = ENTRY_TOLERANCE * np.abs(scaled).max()
+            wrong = np.flatnonzero(scaled * signs[support] <= least)
             if wrong.size == 0:
                 self.x[support] = target
                 return

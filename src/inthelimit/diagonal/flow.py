@@ -22,7 +22,7 @@ from inthelimit.diagonal import _rosenbrock
 from inthelimit.diagonal.limit import PARAMETRIZATIONS, Parametrization
 from inthelimit.quadratic import Quadratic
 
-# Local errors in ρ add up along the path: this share of rtol for each step leaves the sum below rtol.
+# Local errors in ρ add up along the path: with this share of rtol a step, the sum stays below it.
 STEP_SHARE = 0.1
 # The same for log y = Lρ + …, which matters when L is large; and the bound that keeps a step's
 # error in y small whatever rtol is.

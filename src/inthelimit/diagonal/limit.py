@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_triangular
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
@@ -32,6 +33,8 @@ PARAMETRIZATIONS = get_args(Parametrization)
 # Hits nearer than this, relative to 1 + λs, are one hit: rounding in ρ = s r − Mz is a few hundred
 # times 1e-16 of its terms, and distinct hits this close change nothing beyond the tenth digit.
 TIE_TOLERANCE = 1e-10
+# A coordinate is switched on and off a few times at most in practice; the bound stops a cycle.
+MAX_KNOTS_EACH = 100
 # Off-diagonal entries up to this multiple of √(M_ii M_jj) are taken for a rounded zero.
 STIELTJES_TOLERANCE = 1e-13
 
@@ -59,8 +62,8 @@ class StaircasePath:
     penalty : float
         λ.
     residual : float
-        Worst violation of the limit problem: |ρ⁰| ≤ 1 + λs at the knots with equality on the support,
-        and stationarity of the plateaus on their supports relative to max|r|.  Rounding-sized.
+        Worst violation of the limit problem: |ρ⁰| ≤ 1 + λs at the knots, with equality on the
+        support, and stationarity of the plateaus there, relative to max|r|.  Rounding-sized.
     status : str
         How the path ends, in words.
     """
@@ -112,7 +115,7 @@ class StaircasePath:
             return wall[..., None] - rho
         return wall[..., None, None] + np.stack([-rho, rho], axis=-2)
 
-    def _step(self, s: ArrayLike) -> tuple[Array, np.ndarray]:
+    def _step(self, s: ArrayLike) -> tuple[Array, NDArray[np.intp]]:
         s = _checks.real_array("s", s)
         if s.size and s.min() < 0:
             raise ValueError(f"s must be ≥ 0, got {s.min()}")
@@ -177,20 +180,16 @@ def diagonal_limit(
     minimiser = TightSetMinimiser(problem, penalty)
     tight = np.zeros(d)  # the sign of the side on which a coordinate is tight, or 0
     s, z, rho = 0.0, np.zeros(d), np.zeros(d)
-    knots, plateaus, zs, rhos, slopes = [], [], [], [], []
-    deactivations: list[tuple[int, int]] = []
-    for k in range(50 * d + 100):
-        previous = plateaus[-1] if plateaus else np.zeros(d)
+    knots: list[float] = []
+    plateaus: list[Array] = []
+    for _ in range(MAX_KNOTS_EACH * d):
         minimiser.minimise(np.flatnonzero(tight), tight)
         x = minimiser.x.copy()
         slope, rounding = minimiser.residual()
         slope[minimiser.support] = penalty * tight[minimiser.support]
         tight[tight * slope - penalty < -rounding] = 0.0
-        deactivations += [(k, int(i)) for i in np.flatnonzero((previous != 0) & (x == 0))]
-        for history, value in zip(
-            (knots, plateaus, zs, rhos, slopes), (s, x, z, rho, slope), strict=True
-        ):
-            history.append(value)
+        knots.append(s)
+        plateaus.append(x)
 
         wait = np.full((len(sides), d), np.inf)
         for side, q in enumerate(sides):
@@ -212,12 +211,10 @@ def diagonal_limit(
             tight[hit] = q
     else:
         raise ConvergenceError(
-            f"the limit process met {50 * d + 100} knots without ending, at s = {s:.6g}: "
+            f"the limit process met {len(knots)} knots without ending, at s = {s:.6g}: "
             "rounding makes the tight sets cycle; rescale the columns to comparable norms"
         )
-    return _staircase(
-        problem, knots, plateaus, zs, rhos, slopes, deactivations, parametrization, penalty
-    )
+    return _staircase(problem, knots, plateaus, parametrization, penalty)
 
 
 def incremental_path(problem: Quadratic) -> StaircasePath:
@@ -267,7 +264,7 @@ def incremental_path(problem: Quadratic) -> StaircasePath:
     solved = np.zeros((d, 2))  # L⁻¹ (r_I, 1)
     # r_j − M_jI M_II⁻¹ r_I and 1 − M_jI M_II⁻¹ 1, for every j
     numerators = np.stack([r, np.ones(d)], axis=1)
-    knots, plateaus, zs = [0.0], [np.zeros(d)], [np.zeros(d)]
+    knots, plateaus = [0.0], [np.zeros(d)]
     while True:
         residual = numerators[:, 0].copy()
         residual[order] = 0.0
@@ -286,15 +283,11 @@ def incremental_path(problem: Quadratic) -> StaircasePath:
             numerators -= np.outer(rows[m], solved[m])
             order.append(int(j))
         m = len(order)
-        active, ones = np.linalg.solve(rows[:m, order], solved[:m]).T
-        x, z = np.zeros(d), np.zeros(d)
-        x[order], z[order] = active, s * active - ones
+        x = np.zeros(d)
+        x[order] = solve_triangular(rows[:m, order], solved[:m, 0], check_finite=False)
         knots.append(s)
         plateaus.append(x)
-        zs.append(z)
-    rhos = [s * r - M @ z for s, z in zip(knots, zs, strict=True)]
-    slopes = [r - M @ x for x in plateaus]
-    return _staircase(problem, knots, plateaus, zs, rhos, slopes, [], "uu", 0.0)
+    return _staircase(problem, knots, plateaus, "uu", 0.0)
 
 
 def _check_stieltjes(M: Array) -> None:
@@ -317,33 +310,35 @@ def _check_stieltjes(M: Array) -> None:
 
 def _staircase(
     problem: Quadratic,
-    knots: list[float],
-    plateaus: list[Array],
-    z: list[Array],
-    rho: list[Array],
-    slopes: list[Array],
-    deactivations: list[tuple[int, int]],
+    knot_list: list[float],
+    plateau_list: list[Array],
     parametrization: Parametrization,
     penalty: float,
 ) -> StaircasePath:
-    x = np.array(plateaus)
-    walls = 1.0 + penalty * np.array(knots)
-    heights = np.array(rho) if parametrization == "uu" else np.abs(rho)
-    heights /= walls[:, None]
-    outside = float(heights.max() - 1.0)
-    loose = float(np.abs(heights - 1.0)[x != 0].max(initial=0.0))
-    stationary = np.where(x != 0, problem.r - x @ problem.M - penalty * np.sign(x), 0.0)
-    scale = float(np.abs(problem.r).max()) or 1.0
-    last = int(np.count_nonzero(x[-1]))
+    """Integrate the plateaus, and judge the result."""
+    knots, plateaus = np.array(knot_list), np.array(plateau_list)
+    z = np.zeros_like(plateaus)
+    np.cumsum(np.diff(knots)[:, None] * plateaus[:-1], axis=0, out=z[1:])
+    rho = knots[:, None] * problem.r - z @ problem.M
+    slopes = problem.r - plateaus @ problem.M
+    on = plateaus != 0
+    off_stationary = np.abs(slopes - penalty * np.sign(plateaus))[on].max(initial=0.0)
+    slopes[on] = penalty * np.sign(plateaus[on])
+
+    heights = (rho if parametrization == "uu" else np.abs(rho)) / (1.0 + penalty * knots[:, None])
+    above = heights.max() - 1.0
+    off_wall = np.abs(heights - 1.0)[on].max(initial=0.0)
+    left = np.argwhere(on[:-1] & (plateaus[:-1] * plateaus[1:] <= 0))
     return StaircasePath(
-        knots=np.array(knots),
-        plateaus=x,
-        z=np.array(z),
-        rho=np.array(rho),
-        rho_slopes=np.array(slopes),
-        deactivations=tuple(deactivations),
+        knots=knots,
+        plateaus=plateaus,
+        z=z,
+        rho=rho,
+        rho_slopes=slopes,
+        deactivations=tuple((int(k) + 1, int(i)) for k, i in left),
         parametrization=parametrization,
         penalty=penalty,
-        residual=max(outside, loose, float(np.abs(stationary).max()) / scale),
-        status=f"complete: {len(knots) - 1} knots after s = 0, {last} coordinates on at the end",
+        residual=float(max(above, off_wall, off_stationary / (np.abs(problem.r).max() or 1.0))),
+        status=f"complete: {knots.size - 1} knots after s = 0, {on[-1].sum()} coordinates on at "
+        "the end",
     )
