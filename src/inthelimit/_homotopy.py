@@ -29,7 +29,7 @@ from inthelimit._compiled import compiled
 
 # Sums of up to some thousand products are exact to this, relative to the sum of their sizes.
 NOISE = 2e-14
-# Two events closer than this, relative to s, are one: ten times the noise.
+# Two events closer than this, relative to s, are one: fifty times the noise.
 TIE = 1e-12
 # A squared distance to the span of the active columns that is rounding, relative to its column.
 PIVOT = 1e-14
