@@ -19,6 +19,7 @@ import nbformat
 import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
+
 from site_checks import check_site
 
 ROOT = Path(__file__).resolve().parent.parent

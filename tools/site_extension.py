@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -48,27 +49,31 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
         shutil.copy(folder / "tex-mml-chtml.js", target)
 
 
-def policy(page: str) -> str:
-    """The strictest policy under which a page's own scripts run, each named by its hash."""
-    soup = BeautifulSoup(page, "html.parser")
+def digest(code: str) -> str:
+    """Name a script or handler by its hash, as a policy does."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
 
-    def digest(code: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"
 
-    inline = {
-        digest(script.string or "")
-        for script in soup.find_all("script", src=False)
-        if script.get("type", "text/javascript") in ("text/javascript", "module")
-    }
-    handlers = {
+def handlers(soup: BeautifulSoup) -> set[str]:
+    """Hashes of the event handlers written into a page's elements."""
+    return {
         digest(value)
         for element in soup.find_all(True)
         for name, value in element.attrs.items()
         if name.startswith("on")
     }
+
+
+def policy(soup: BeautifulSoup, allowed_handlers: set[str]) -> str:
+    """The strictest policy under which a page's own scripts run, each named by its hash."""
+    inline = {
+        digest(script.string or "")
+        for script in soup.find_all("script", src=False)
+        if script.get("type", "text/javascript") in ("text/javascript", "module")
+    }
     scripts = ["'self'", *sorted(inline)]
-    if handlers:
-        scripts += ["'unsafe-hashes'", *sorted(handlers)]
+    if allowed_handlers:
+        scripts += ["'unsafe-hashes'", *sorted(allowed_handlers)]
     return "; ".join(
         [
             "default-src 'none'",
@@ -84,14 +89,18 @@ def policy(page: str) -> str:
 
 
 def write_policies(app: Sphinx, error: Exception | None) -> None:
-    """Put the policy at the top of the head of each page that has none yet."""
+    """Put its policy at the top of each page's head, in place of one that stands there."""
     if error or app.builder.format != "html":
         return
-    for path in Path(app.outdir).rglob("*.html"):
-        page = path.read_text(encoding="utf-8")
-        if "<head>" in page and POLICY_META not in page:
-            meta = f'{POLICY_META} content="{policy(page)}">'
-            path.write_text(page.replace("<head>", f"<head>\n    {meta}", 1), encoding="utf-8")
+    pages = {path: path.read_text(encoding="utf-8") for path in Path(app.outdir).rglob("*.html")}
+    soups = {path: BeautifulSoup(page, "html.parser") for path, page in pages.items()}
+    # The search page parses the pages that it finds, and their handlers with them.
+    everywhere = set().union(*(handlers(soup) for soup in soups.values()))
+    for path, page in pages.items():
+        if "<head>" in page:
+            page = re.sub(POLICY_META + r".*?>\n", "", page)
+            meta = f'{POLICY_META} content="{policy(soups[path], everywhere)}">\n'
+            path.write_text(page.replace("<head>\n", f"<head>\n{meta}", 1), encoding="utf-8")
 
 
 def rewrite_ledger(app: Sphinx, env: BuildEnvironment) -> list[str]:
