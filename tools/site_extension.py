@@ -103,6 +103,21 @@ def write_policies(app: Sphinx, error: Exception | None) -> None:
             path.write_text(page.replace("<head>\n", f"<head>\n{meta}", 1), encoding="utf-8")
 
 
+def escape_bars(
+    app: Sphinx, kind: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Let docstrings write |x| as mathematics does, where reStructuredText sees substitutions."""
+    literal: int | None = None
+    for i, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if literal is not None and line.strip() and indent <= literal:
+            literal = None
+        if literal is None and not line.lstrip().startswith(">>>"):
+            lines[i] = line.replace("|", "\\|")
+            if line.rstrip().endswith("::"):
+                literal = indent
+
+
 def rewrite_ledger(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """The ledger pastes what the chapters measured, so it is as old as the oldest of them."""
     return [name for name in ("book/ledger",) if name in env.found_docs]
@@ -111,6 +126,7 @@ def rewrite_ledger(app: Sphinx, env: BuildEnvironment) -> list[str]:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("config-inited", set_base_url)
+    app.connect("autodoc-process-docstring", escape_bars)
     app.connect("env-updated", rewrite_ledger)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", write_policies)
