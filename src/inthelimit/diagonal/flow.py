@@ -31,6 +31,8 @@ LOG_SHARE, LOG_TOLERANCE = 1e3, 1e-3
 MIN_TOLERANCE = 1e-14
 # A y whose effect on dρ/ds is below this multiple of rtol · max|r| is left out of the equations.
 INVISIBLE = 1e-3
+# exp of less is not a normal number.
+UNDERFLOW = -700.0
 # log y may exceed the natural size of x by this much in a stage before the step is given up.
 ESCAPE = 40.0
 # Beyond this L, the rounding of ρ (1e-16 · L in log x) would spoil the ninth digit of x.
@@ -250,11 +252,11 @@ def _thresholds(M: Array, r: Array, amplitudes: Array, rtol: float) -> tuple[Arr
     reach = np.abs(M).max(axis=1)
     force = np.abs(r).max()
     coupled = reach > 0
-    with np.errstate(divide="ignore"):
-        natural = np.where(coupled & (force > 0), np.log(force) - np.log(reach), start)
-    # An uncoupled coordinate has r_i = 0, and a resting network nothing but its initialisation:
-    # they are integrated from the start.
-    floors = np.where(coupled, natural + np.log(INVISIBLE * rtol), start - 1.0)
+    # An uncoupled coordinate has r_i = 0: like a network at rest, it knows no size but its first.
+    natural = start.copy()
+    driven = coupled & (force > 0)
+    natural[driven] = np.log(force / reach[driven])
+    floors = np.maximum(natural + np.log(INVISIBLE * rtol), UNDERFLOW)
     ceilings = np.maximum(natural.max(), start.max()) + ESCAPE
-    weights = np.where(coupled, M.diagonal(), np.exp(-np.maximum(start, -600.0)))
+    weights = np.where(coupled, M.diagonal(), np.exp(-np.maximum(start, UNDERFLOW)))
     return floors, np.full(r.size, ceilings), weights
