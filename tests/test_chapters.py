@@ -1,0 +1,104 @@
+"""A chapter's claims hold whatever the seed, and fail when a solver is slightly wrong."""
+
+import dataclasses
+import importlib
+import re
+from unittest import mock
+
+import matplotlib
+import myst_nb
+import numpy as np
+import pytest
+
+import book
+import notebooks
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+
+from inthelimit.teaching import explorer
+from inthelimit.teaching.claims import ClaimFailed
+
+SEED = re.compile(r"default_rng\((\d+)\)")
+
+
+def code_of(chapter: str) -> str:
+    (path,) = [path for path in notebooks.chapters() if path.stem == chapter]
+    return book.code_of(notebooks.read(path))
+
+
+def first_frame(draw, *, start=None, alt=None, labels=None, play=None, **grid):
+    """Draw one frame of an explorer: its numbers are not claims."""
+    drawn = draw(
+        **({name: values[len(values) // 2] for name, values in grid.items()} | (start or {}))
+    )
+    assert drawn
+
+
+def run(chapter: str, seed: int | None = None) -> dict:
+    """Run all code of a chapter in this process; return its names."""
+    code = code_of(chapter)
+    if seed is not None:
+        assert len(SEED.findall(code)) == 1, "a chapter sets its seed once"
+        code = SEED.sub(f"default_rng({seed})", code)
+    names = {"__name__": "__main__", "display": lambda *things: None}
+    with (
+        mock.patch.object(explorer, "explore", first_frame),
+        mock.patch.object(myst_nb, "glue"),
+    ):
+        try:
+            exec(compile(code, f"{chapter}.ipynb", "exec"), names)
+        finally:
+            plt.close("all")
+    return names
+
+
+def later(path):
+    """The same path, all of it happening five per cent later."""
+    return dataclasses.replace(path, knots=1.05 * path.knots)
+
+
+def drifting(flow):
+    """The same trajectory, one part in ten too large."""
+    return dataclasses.replace(flow, x=1.1 * flow.x, z=1.1 * flow.z, average=1.1 * flow.average)
+
+
+# Each line: a chapter, a function that it imports, and how its result is spoilt.
+SPOILT = [
+    ("01-incremental-learning", "inthelimit.diagonal.incremental_path", later),
+    ("01-incremental-learning", "inthelimit.diagonal.diagonal_flow", drifting),
+    ("02-lasso-path", "inthelimit.lasso.lasso_path", later),
+    ("02-lasso-path", "inthelimit.diagonal.diagonal_limit", later),
+    ("02-lasso-path", "inthelimit.diagonal.diagonal_flow", drifting),
+]
+
+
+@pytest.mark.parametrize(("chapter", "target", "spoil"), SPOILT)
+def test_a_slightly_wrong_solver_fails_a_claim(chapter, target, spoil):
+    module, _, name = target.rpartition(".")
+    right = getattr(importlib.import_module(module), name)
+
+    def wrong(*arguments, **options):
+        return spoil(right(*arguments, **options))
+
+    with mock.patch(target, wrong), pytest.raises(ClaimFailed):
+        run(chapter)
+
+
+def test_every_chapter_has_a_spoilt_solver():
+    assert {chapter for chapter, _, _ in SPOILT} == {path.stem for path in notebooks.chapters()}
+
+
+@pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
+def test_a_chapter_makes_at_least_five_claims(path):
+    ledger = run(path.stem)["ledger"]
+    assert len(ledger.claims) >= 5
+    assert all(np.isfinite(claim.measured).all() for claim in ledger.claims)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1020))
+@pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
+def test_claims_do_not_depend_on_the_luck_of_the_seed(path, seed):
+    assert all(claim.passed for claim in run(path.stem, seed)["ledger"].claims)
