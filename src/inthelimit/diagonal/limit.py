@@ -24,15 +24,13 @@ from scipy.linalg import solve_triangular
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
-from inthelimit.diagonal._tight_set import RESIDUAL_TOLERANCE, TightSetMinimiser
+from inthelimit.diagonal import _tight_set
+from inthelimit.diagonal._tight_set import RESIDUAL_TOLERANCE, TIE_TOLERANCE
 from inthelimit.quadratic import Quadratic
 
 Parametrization = Literal["uv", "uu"]
 PARAMETRIZATIONS = get_args(Parametrization)
 
-# Hits nearer than this, relative to 1 + λs, are one hit: rounding in ρ = s r − Mz is a few hundred
-# times 1e-16 of its terms, and distinct hits this close change nothing beyond the tenth digit.
-TIE_TOLERANCE = 1e-10
 # A coordinate is switched on and off a few times at most in practice; the bound stops a cycle.
 MAX_KNOTS_EACH = 100
 # Off-diagonal entries up to this multiple of √(M_ii M_jj) are taken for a rounded zero.
@@ -152,10 +150,11 @@ def diagonal_limit(
 
     Notes
     -----
-    A knot costs O(d²) plus O(m³) for a coordinate dropped from a support of m.  Where M is singular
-    on the tight set the minimiser is not unique; ρ⁰, Mz⁰ and the losses are, and a minimiser with
-    linearly independent columns is returned.  (At finite ε, equal columns share in proportion to
-    their initialisations.)
+    A knot costs O(d m) for each coordinate that joins or leaves a support of m.
+
+    Where M is singular on the tight set the minimiser is not unique; ρ⁰, Mz⁰ and the losses are,
+    and a minimiser with linearly independent columns is returned.  (At finite ε, equal columns
+    share in proportion to the squares of their initialisations.)
 
     Source: arXiv:2509.18766, the limit problem in the proofs of Theorems 2.1 and 3.1.
 
@@ -174,44 +173,13 @@ def diagonal_limit(
     """
     _checks.choice("parametrization", parametrization, PARAMETRIZATIONS)
     penalty = _checks.number("penalty", penalty, at_least=0.0)
-    sides = (1.0,) if parametrization == "uu" else (1.0, -1.0)
-    M, r, d = problem.M, problem.r, problem.dimension
-
-    minimiser = TightSetMinimiser(problem, penalty)
-    tight = np.zeros(d)  # the sign of the side on which a coordinate is tight, or 0
-    s, z, rho = 0.0, np.zeros(d), np.zeros(d)
-    knots: list[float] = []
-    plateaus: list[Array] = []
-    for _ in range(MAX_KNOTS_EACH * d):
-        minimiser.minimise(np.flatnonzero(tight), tight)
-        x = minimiser.x.copy()
-        slope, rounding = minimiser.residual()
-        slope[minimiser.support] = penalty * tight[minimiser.support]
-        tight[tight * slope - penalty < -rounding] = 0.0
-        knots.append(s)
-        plateaus.append(x)
-
-        wait = np.full((len(sides), d), np.inf)
-        for side, q in enumerate(sides):
-            closing = q * slope - penalty
-            moving = (tight != q) & (closing > rounding)
-            gap = np.maximum(1.0 + penalty * s - q * rho, 0.0)
-            wait[side, moving] = gap[moving] / closing[moving]
-        step = wait.min()
-        if not np.isfinite(step):
-            break
-        s = s + step
-        z = z + step * x
-        rho = s * r - M @ z
-        wall = 1.0 + penalty * s
-        for side, q in enumerate(sides):
-            hit = np.isfinite(wait[side]) & (
-                (wait[side] == step) | (wall - q * rho <= TIE_TOLERANCE * wall)
-            )
-            tight[hit] = q
-    else:
+    unit = np.sqrt(np.maximum(problem.M.diagonal(), 0.0))
+    sides = 1 if parametrization == "uu" else 2
+    limit = MAX_KNOTS_EACH * problem.dimension
+    knots, plateaus, complete = _tight_set.follow(problem.M, problem.r, unit, penalty, sides, limit)
+    if not complete:
         raise ConvergenceError(
-            f"the limit process met {len(knots)} knots without ending, at s = {s:.6g}: "
+            f"the limit process did not end within {knots.size} knots, at s = {knots[-1]:.6g}: "
             "rounding makes the tight sets cycle; rescale the columns to comparable norms"
         )
     return _staircase(problem, knots, plateaus, parametrization, penalty)
@@ -287,7 +255,7 @@ def incremental_path(problem: Quadratic) -> StaircasePath:
         x[order] = solve_triangular(rows[:m, order], solved[:m, 0], check_finite=False)
         knots.append(s)
         plateaus.append(x)
-    return _staircase(problem, knots, plateaus, "uu", 0.0)
+    return _staircase(problem, np.array(knots), np.array(plateaus), "uu", 0.0)
 
 
 def _check_stieltjes(M: Array) -> None:
@@ -310,13 +278,12 @@ def _check_stieltjes(M: Array) -> None:
 
 def _staircase(
     problem: Quadratic,
-    knot_list: list[float],
-    plateau_list: list[Array],
+    knots: Array,
+    plateaus: Array,
     parametrization: Parametrization,
     penalty: float,
 ) -> StaircasePath:
     """Integrate the plateaus, and judge the result."""
-    knots, plateaus = np.array(knot_list), np.array(plateau_list)
     z = np.zeros_like(plateaus)
     np.cumsum(np.diff(knots)[:, None] * plateaus[:-1], axis=0, out=z[1:])
     rho = knots[:, None] * problem.r - z @ problem.M
