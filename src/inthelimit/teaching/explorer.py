@@ -329,7 +329,8 @@ def _live(
     import ipywidgets
 
     def slider(name: str, values: list[Value]) -> Any:
-        options = {"description": shown[name], "continuous_update": False}
+        options: dict[str, Any] = {"description": shown[name], "continuous_update": False}
+        options["style"] = {"description_width": "initial"}
         numbers = [v for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
         if len(numbers) < len(values) or len(values) < 2:
             return ipywidgets.SelectionSlider(value=first[name], options=values, **options)
@@ -339,7 +340,7 @@ def _live(
         if low > 0 and high / low > 50:
             # Values over orders of magnitude are asked for by their logarithm.
             span = {"min": math.log10(low), "max": math.log10(high)}
-            return ipywidgets.FloatLogSlider(first[name], **span, readout_format=".3g", **options)
+            return ipywidgets.FloatLogSlider(first[name], **span, readout_format=".1e", **options)
         return ipywidgets.FloatSlider(
             first[name], min=low, max=high, step=(high - low) / 500, readout_format=".3g", **options
         )
