@@ -306,6 +306,19 @@ def test_lost_accuracy_is_an_error_that_says_where():
         lasso_path(Quadratic.from_data(hilbert(20), y))
 
 
+@pytest.mark.parametrize(
+    ("M", "r"),
+    [
+        (np.diag([1e-300, 1.0]), [1e10, 1.0]),
+        # r leaves the range by 1e-7, which the door lets in as rounding: there is no last ray.
+        (np.ones((2, 2)), [1.0, 1.0 + 1e-7]),
+    ],
+)
+def test_a_path_without_an_end_is_an_error(M, r):
+    with pytest.raises(ConvergenceError, match="lost accuracy"):
+        lasso_path(Quadratic(M, r))
+
+
 # ---------------------------------------------------------------- invariances
 
 
@@ -356,6 +369,28 @@ def test_evaluation_follows_the_shape_of_s():
     np.testing.assert_array_equal(path.z_at(0.0), np.zeros(8))
     with pytest.raises(ValueError, match="read-only"):
         path.z[0] = 1.0
+
+
+def test_extreme_s_gives_finite_answers():
+    path = lasso_path(Quadratic(np.eye(2), [1e3, 1e-3], 1.0))
+    np.testing.assert_array_equal(path.at(1e-320), 0.0)
+    assert path.objective(1e-320) == 1.0
+    np.testing.assert_allclose(path.at(1e307), [1e3, 1e-3])
+
+
+def test_rounding_does_not_count_as_turning_back():
+    # The last column ties with the first two and then has slope 0 but for rounding.
+    X = [[0, -1, 1, 0], [-1, 1, 1, 0], [0, 0, 0, 1], [1, -1, 0, 0], [-1, 1, -1, 1], [-1, 0, 1, 1]]
+    y = np.array([1, 0, -1, 1, 1, 1])
+    assert lasso_path(Quadratic.from_data(np.array(X) / 7, y / 7)).is_monotone()
+
+
+def test_rounding_does_not_make_late_knots():
+    # On the last ray two coordinates have slope 0 but for rounding.
+    X = [[-2, 2, 3, 3, -3, -2, -2], [3, 2, -3, -1, -2, 0, 2], [0, -3, 3, 1, 2, 2, 0]]
+    path = lasso_path(Quadratic.from_data([*X, [2, -2, -3, 3, -1, -2, 0]], [3, -2, -1, 1]))
+    assert path.knots.size == 5
+    assert path.knots[-1] < 10.0
 
 
 def test_a_path_cut_short_is_the_start_of_the_whole_one():

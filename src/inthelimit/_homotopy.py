@@ -29,6 +29,10 @@ from inthelimit._compiled import compiled
 
 # Sums of up to some thousand products are exact to this, relative to the sum of their sizes.
 NOISE = 2e-14
+# A slope is exact to this times the condition number of M_AA, as far as the pivots tell it, ...
+SLOPE_NOISE = 1e-15
+# ... so a coordinate with a smaller slope returns to 0 only if it does before s grows by this.
+FAR = 1e12
 # Two events closer than this, relative to s, are one: fifty times the noise.
 TIE = 1e-12
 # A squared distance to the span of the active columns that is rounding, relative to its column.
@@ -126,12 +130,14 @@ def _next_event(
         size = face.unit[i] * abs(face.slope[i])
         total += size
         steepest = max(steepest, size)
+    flat = _slope_noise(face) * steepest
     for i in range(r.size):
         if face.sign[i] != 0.0:
             speed = -face.sign[i] * face.slope[i]
             if face.unit[i] * speed > NOISE * steepest:
                 room = face.sign[i] * (s * face.slope[i] - face.offset[i])
-                if max(room, 0.0) < step * speed:
+                soon = room <= FAR * s * speed
+                if (soon or face.unit[i] * speed > flat) and max(room, 0.0) < step * speed:
                     step, event = max(room, 0.0) / speed, i
         else:
             floor = NOISE * (penalty + abs(r[i]) + face.unit[i] * total)
@@ -142,6 +148,15 @@ def _next_event(
                 if max(room, 0.0) < step * speed:
                     step, event = max(room, 0.0) / speed, i
     return step, event
+
+
+@compiled
+def _slope_noise(face: Face) -> float:
+    """Return the size of a slope that is 0 up to rounding, relative to the largest one."""
+    narrow = 1.0
+    for p in range(face.size[0]):
+        narrow = min(narrow, face.factor[p, p] / face.unit[face.order[p]])
+    return SLOPE_NOISE / narrow**2
 
 
 @compiled

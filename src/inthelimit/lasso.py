@@ -30,8 +30,10 @@ from inthelimit.quadratic import Quadratic
 
 # The largest KKT residual let through; rounding on well-posed problems stays below 1e-12.
 RESIDUAL_TOLERANCE = 1e-9
-# A coordinate turns back if it does so by more than this part of its way; rounding is 1e-12.
-MONOTONE_TOLERANCE = 1e-9
+# A coordinate turns back if it does so by more than this part of its own way ...
+TURN_TOLERANCE = 1e-9
+# ... and than this part of the longest way, each measured in units of 1/√M_ii.
+ROUNDING_TOLERANCE = 1e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,17 +85,7 @@ class LassoPath:
         s = _checks.real_array("s", s)
         if (s < 0.0).any():
             raise ValueError(f"s must be ≥ 0, got {s.min()}")
-        if (s > self.end).any():
-            raise ValueError(f"s must be ≤ {self.end}, got {s.max()}. {self.status}")
-        start = np.searchsorted(self.knots, s, side="right") - 1
-        beyond = start == self.knots.size - 1
-        stop = np.where(beyond, start, start + 1)
-        span = np.where(beyond, 1.0, self.knots[stop] - self.knots[start])
-        step = s - self.knots[start]
-        forward = (step / span)[..., None] * (self.z[stop] - self.z[start])
-        ray = np.where(beyond, step, 0.0)[..., None] * self.final_slope
-        z: Array = self.z[start] + forward + ray
-        return z
+        return self._z_over(s, np.ones_like(s))
 
     def at(self, s: ArrayLike) -> Array:
         """Return the lasso solution x(s) = z(s)/s, of shape (..., d), for 0 < s ≤ end.
@@ -108,14 +100,29 @@ class LassoPath:
         s = _checks.real_array("s", s)
         if (s <= 0.0).any():
             raise ValueError(f"s must be > 0, got {s.min()}")
-        x: Array = self.z_at(s) / s[..., None]
-        return x
+        return self._z_over(s, s)
+
+    def _z_over(self, s: Array, divisor: Array) -> Array:
+        """Return z(s)/divisor, whose terms are finite for divisor = s even where z(s) is not."""
+        if (s > self.end).any():
+            raise ValueError(f"s must be ≤ {self.end}, got {s.max()}. {self.status}")
+        start = np.searchsorted(self.knots, s, side="right") - 1
+        on_ray = start == self.knots.size - 1
+        stop = np.where(on_ray, start, start + 1)
+        step = s - self.knots[start]
+        share = step / np.where(on_ray, 1.0, self.knots[stop] - self.knots[start])
+        z: Array = (
+            self.z[start] / divisor[..., None]
+            + (share / divisor)[..., None] * (self.z[stop] - self.z[start])
+            + np.where(on_ray, step / divisor, 0.0)[..., None] * self.final_slope
+        )
+        return z
 
     def objective(self, s: ArrayLike) -> Array:
         """Return the optimal value Lasso_*(s) = l(x(s)) + (λ + 1/s) ‖x(s)‖₁, of the shape of s."""
         x = self.at(s)
-        weight = self.penalty + 1.0 / np.asarray(s, dtype=np.float64)
-        objective: Array = self.problem.value(x) + weight * np.abs(x).sum(axis=-1)
+        norm = np.abs(x).sum(axis=-1)
+        objective: Array = self.problem.value(x) + self.penalty * norm + norm / np.asarray(s)
         return objective
 
     def support_sizes(self) -> Array:
@@ -126,16 +133,15 @@ class LassoPath:
     def is_monotone(self) -> bool:
         """Return whether each z_i(s) is monotone: the hypothesis of Theorems 2.1 and 3.1.
 
-        The slopes of a coordinate must not change sign, the last ray included; a turn shorter than
-        1e-9 of the way made is rounding.  A path cut short is judged up to its last knot.
+        The slopes of a coordinate must not change sign.  On the last ray they cannot: a coordinate
+        that turned back there would reach 0.  A path cut short is judged up to its last knot.
         """
         moves = np.diff(self.z, axis=0)
-        if np.isinf(self.end):
-            last = self.knots[-1] if self.knots.size > 1 else 1.0
-            moves = np.vstack((moves, last * self.final_slope))
         up = np.maximum(moves, 0.0).sum(axis=0)
         down = np.maximum(-moves, 0.0).sum(axis=0)
-        return bool((np.minimum(up, down) <= MONOTONE_TOLERANCE * np.maximum(up, down)).all())
+        unit = np.sqrt(self.problem.M.diagonal())
+        way, back = unit * np.maximum(up, down), unit * np.minimum(up, down)
+        return bool((back <= TURN_TOLERANCE * way + ROUNDING_TOLERANCE * way.max()).all())
 
 
 def lasso_path(
@@ -196,7 +202,8 @@ def lasso_path(
         problem.M, problem.r, np.sqrt(problem.M.diagonal()), penalty, bool(positive), limit
     )
     knots, z = knots[:count].copy(), z[:count].copy()
-    if outcome == _homotopy.STUCK or not residual <= RESIDUAL_TOLERANCE:
+    accurate = residual <= RESIDUAL_TOLERANCE and np.isfinite(z).all() and np.isfinite(slope).all()
+    if outcome == _homotopy.STUCK or not accurate:
         raise ConvergenceError(
             f"lasso_path lost accuracy by s = {knots[-1]:.6g}: its KKT residual is {residual:.3g}, "
             f"allowed {RESIDUAL_TOLERANCE:.0e}. Stop earlier with max_knots, rescale columns whose "

@@ -19,7 +19,7 @@ from scipy.linalg import lapack, solve_triangular
 from inthelimit import _checks
 from inthelimit._checks import Array
 
-# All four tolerances apply after scaling M to unit diagonal, so that units of x do not matter.
+# The tolerances apply after scaling M to unit diagonal, so that units of x do not matter.
 
 # A product such as XᵀX, in whatever order it is summed, is symmetric to about √n · 1e-16.
 SYMMETRY_TOLERANCE = 1e-10
@@ -29,6 +29,8 @@ PIVOT_TOLERANCE = 1e-12
 DEFINITENESS_TOLERANCE = 1e-10
 # For r = Xᵀy the part of r along a pivot p is at most √p ‖y‖: √PIVOT_TOLERANCE with a margin.
 RANGE_TOLERANCE = 1e-5
+# A correlation ⟨X_j, y⟩/(‖X_j‖‖y‖) computed below this is 0 up to the rounding of its sum.
+ORTHOGONALITY_TOLERANCE = 1e-15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,8 +85,8 @@ class Quadratic:
 
         M = XᵀX is positive semidefinite and r = Xᵀy in its range by construction, whatever n, d
         and the scales of the columns, so nothing is factorised: the cost is the product, O(n d²).
-        A zero column of X gives a zero row of M and a zero in r: l does not depend on that
-        coordinate.
+        An r_j that is 0 up to rounding is stored as 0.  A zero column of X gives a zero row of M
+        and a zero in r: l does not depend on that coordinate.
 
         Parameters
         ----------
@@ -111,7 +113,9 @@ class Quadratic:
         y = _checks.vector("y", y, length=X.shape[0])
         with np.errstate(over="ignore", invalid="ignore"):
             M, r, constant = X.T @ X, y @ X, 0.5 * float(y @ y)
-        squares = M.diagonal()
+            squares = M.diagonal()
+            # What is left of a column orthogonal to y is rounding, and need not be in range(M).
+            r[np.abs(r) <= ORTHOGONALITY_TOLERANCE * np.sqrt(squares) * np.sqrt(2 * constant)] = 0.0
         # |M_ij| ≤ √(M_ii M_jj), so finite squares make every entry finite.
         if not (np.isfinite(squares).all() and np.isfinite(r).all() and np.isfinite(constant)):
             raise ValueError("X and y must have squares below 1e308: divide them by a constant")
@@ -153,9 +157,7 @@ def _check_bounded_below(M: Array, r: Array) -> None:
     """Raise ValueError unless M is symmetric, positive semidefinite, and has r in its range."""
     unit = np.sqrt(np.maximum(M.diagonal(), 0.0))
     support = np.flatnonzero(unit)
-    null = np.flatnonzero(unit == 0.0)
-    if M.diagonal().min() < 0.0:
-        raise ValueError(_indefinite(M))
+    null = np.flatnonzero(unit == 0.0)  # those of M_ii < 0 too
     if M[null].any() or M[:, null].any():
         raise ValueError(_indefinite(M))
     if r[null].any():
