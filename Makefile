@@ -51,8 +51,8 @@ lab: $(INSTALLED)
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
-bench: $(INSTALLED)
-	$(BIN)/python benchmarks/run.py
+bench: book
+	PYTHONPATH=tools $(BIN)/python benchmarks/run.py
 
 new-chapter: $(INSTALLED)
 	$(BIN)/python tools/notebooks.py new $(name)

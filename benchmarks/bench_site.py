@@ -6,18 +6,13 @@ have been built.
 
 from __future__ import annotations
 
-import functools
-import http.server
-import shutil
 import statistics
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SITE = ROOT / "_build" / "html"
+from book import ROOT, SITE
+from browser import chromium, served
 
 # A step is over when the browser has decoded the new picture and painted it.
 STEP = """async slider => {
@@ -62,20 +57,10 @@ def _build() -> dict[str, object]:
 
 
 def _pages(repeats: int) -> list[dict[str, object]]:
-    from playwright.sync_api import sync_playwright
-
-    handler = functools.partial(_Quiet, directory=str(SITE))
     rows = []
-    with (
-        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
-        sync_playwright() as playwright,
-    ):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-        )
+    with served(SITE) as site, chromium() as browser:
         for path in sorted((SITE / "notebooks").glob("*.html")):
-            address = f"http://127.0.0.1:{server.server_port}/notebooks/{path.name}"
+            address = f"{site}notebooks/{path.name}"
             ready = []
             for _ in range(repeats):
                 page = browser.new_page(viewport={"width": 1440, "height": 900})
@@ -100,14 +85,7 @@ def _pages(repeats: int) -> list[dict[str, object]]:
                 ),
                 _row(f"{path.stem}: weight of the page", path.stat().st_size / 1e6, "MB", 3),
             ]
-        browser.close()
-        server.shutdown()
     return rows
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 if __name__ == "__main__":

@@ -1,29 +1,21 @@
 """The built site in a real browser, with every host but the local one out of reach."""
 
 import functools
-import http.server
 import os
-import shutil
-import threading
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 import book
+from browser import CHROMIUM, MISSING, chromium, served
 
 SITE = book.SITE
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-INSTALL = "no Chromium: install it (Debian: apt-get install chromium) to test the pages"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 WIDTHS = {"desktop": 1440, "phone": 390}
 
 if CHROMIUM is None:
     if os.environ.get("REQUIRE_BROWSER"):
-        pytest.fail(INSTALL, pytrace=False)
-    pytest.skip(INSTALL, allow_module_level=True)
+        pytest.fail(MISSING, pytrace=False)
+    pytest.skip(MISSING, allow_module_level=True)
 if not (SITE / "index.html").exists():
     pytest.fail("the site is not built: run `make book` first", pytrace=False)
 
@@ -31,27 +23,16 @@ PAGES = [*book.pages(), "search", "genindex"]
 CHAPTERS = [page for page in book.pages() if page.startswith("notebooks/")]
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture(scope="module")
 def address():
-    # The site must work below any path, as it does on GitHub Pages.
-    handler = functools.partial(Quiet, directory=str(SITE.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{SITE.name}/"
-        server.shutdown()
+    with served(SITE) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Visit:
@@ -107,7 +88,7 @@ def test_a_page_asks_nobody_complains_of_nothing_and_fits(visit, name, device, t
     opened = visit(name, viewport=size, color_scheme=theme)
     page = opened.page
     if page.locator(".math").count():
-        page.wait_for_selector("mjx-container")
+        page.wait_for_selector("mjx-container", state="attached")
     assert page.locator("mjx-merror").count() == 0, page.locator("mjx-merror").first.inner_text()
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     width = page.evaluate("document.documentElement.scrollWidth")
