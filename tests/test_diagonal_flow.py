@@ -8,7 +8,14 @@ from hypothesis.extra import numpy as hnp
 from scipy.integrate import solve_ivp
 
 from inthelimit import ConvergenceError
-from inthelimit.diagonal import _rosenbrock, diagonal_flow, diagonal_limit, flow, incremental_path
+from inthelimit.diagonal import (
+    _cholesky,
+    _rodas5p,
+    diagonal_flow,
+    diagonal_limit,
+    flow,
+    incremental_path,
+)
 from inthelimit.lasso import lasso_path
 from inthelimit.quadratic import Quadratic
 
@@ -493,29 +500,29 @@ def test_factor_and_solve(m):
     A = A @ A.T + np.eye(m)
     K = np.full((m + 3, m + 3), np.nan)
     K[:m, :m] = A
-    _rosenbrock.factorise(K, m)
+    _cholesky.factorise(K, m)
     np.testing.assert_allclose(np.triu(K[:m, :m]), np.linalg.cholesky(A).T, atol=1e-12)
     b = rng.standard_normal(m)
     solution = b.copy()
-    _rosenbrock.solve(K, solution, m)
+    _cholesky.solve(K, solution, m)
     np.testing.assert_allclose(A @ solution, b, atol=1e-10)
 
 
 def test_quintic_meets_its_ends():
     ends = (0.7, -0.3, 1.1, 0.4, -2.0)
     t = np.array([0, 1e-4, 1 - 1e-4, 1])
-    y = np.array([_rosenbrock.hermite(theta, *ends) for theta in t])
+    y = np.array([_rodas5p.hermite(theta, *ends) for theta in t])
     np.testing.assert_allclose(y[[0, 3]], [0, 0.7], atol=1e-15)
     np.testing.assert_allclose(y[1], -0.3e-4 + 0.4e-8 / 2, atol=1e-11)
     np.testing.assert_allclose(y[2], 0.7 - 1.1e-4 - 2e-8 / 2, atol=1e-11)
 
 
 def test_tableau_is_stiffly_accurate_and_exact_for_constant_slopes():
-    ramp = _rosenbrock.RAMP
-    assert _rosenbrock.WEIGHTS @ ramp == pytest.approx(1, abs=1e-13)
+    ramp = _rodas5p.RAMP
+    assert _rodas5p.WEIGHTS @ ramp == pytest.approx(1, abs=1e-13)
     assert ramp[7] == pytest.approx(0, abs=1e-13)
-    np.testing.assert_allclose(_rosenbrock.STAGES @ ramp, _rosenbrock.TIMES, atol=1e-13)
-    np.testing.assert_allclose(_rosenbrock.DENSE @ ramp, 0, atol=1e-12)
+    np.testing.assert_allclose(_rodas5p.STAGES @ ramp, _rodas5p.TIMES, atol=1e-13)
+    np.testing.assert_allclose(_rodas5p.DENSE @ ramp, 0, atol=1e-12)
 
 
 # --- wrong arguments -----------------------------------------------------------------------------

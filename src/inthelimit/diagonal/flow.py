@@ -165,13 +165,11 @@ def diagonal_flow(
     with np.errstate(divide="ignore"):
         amplitudes = 2.0 * np.log(np.abs(scales)) - L
 
-    floors, ceilings, weights = _thresholds(M, r, amplitudes, rtol)
     tolerance = min(STEP_SHARE * rtol, min(LOG_SHARE * rtol, LOG_TOLERANCE) / L)
     tolerance = max(tolerance, MIN_TOLERANCE)
-    z, rho, taken, refused, outcome, reached = _rosenbrock.integrate(
-        M, r, amplitudes, L, penalty, s,
-        tolerance, weights, floors, ceilings, MAX_STEPS,
-    )  # fmt: skip
+    floors, ceiling, weights = _thresholds(M, r, amplitudes, rtol)
+    network = _rosenbrock.Network(M, r, amplitudes, L, penalty, floors, ceiling, weights, tolerance)
+    z, rho, taken, refused, outcome, reached = _rosenbrock.integrate(network, s, MAX_STEPS)
     if outcome != _rosenbrock.DONE:
         why = "steps ran out" if outcome == _rosenbrock.TOO_MANY_STEPS else "the step underflowed"
         raise ConvergenceError(
@@ -246,7 +244,7 @@ def _per_coordinate(name: str, value: ArrayLike, d: int) -> Array:
     return np.broadcast_to(array, (d,))
 
 
-def _thresholds(M: Array, r: Array, amplitudes: Array, rtol: float) -> tuple[Array, Array, Array]:
+def _thresholds(M: Array, r: Array, amplitudes: Array, rtol: float) -> tuple[Array, float, Array]:
     """Return, in log y, what is negligible and what is absurd, and the weights of errors in z."""
     start = amplitudes.max(axis=0)
     reach = np.abs(M).max(axis=1)
@@ -257,6 +255,6 @@ def _thresholds(M: Array, r: Array, amplitudes: Array, rtol: float) -> tuple[Arr
     driven = coupled & (force > 0)
     natural[driven] = np.log(force / reach[driven])
     floors = np.maximum(natural + np.log(INVISIBLE * rtol), UNDERFLOW)
-    ceilings = np.maximum(natural.max(), start.max()) + ESCAPE
+    ceiling = float(max(natural.max(), start.max())) + ESCAPE
     weights = np.where(coupled, M.diagonal(), np.exp(-np.maximum(start, UNDERFLOW)))
-    return floors, np.full(r.size, ceilings), weights
+    return floors, ceiling, weights
