@@ -306,8 +306,8 @@ class LedgerTable:
     def _html(self) -> str:
         rows = "".join(
             "<tr>"
-            f'<th scope="row">{html.escape(claim.source)}</th>'
-            f'<td class="tex2jax_process">\\({html.escape(claim.statement)}\\)</td>'
+            f'<th scope="row">{html.escape(claim.source)}'
+            f'<div class="tex2jax_process">\\({html.escape(claim.statement)}\\)</div></th>'
             f"<td>{_show(claim.measured)}</td><td>{html.escape(_relation(claim))}</td>"
             f"<td>{_show(claim.contrast)}<br><small>{html.escape(claim.because)}</small></td>"
             f"<td>✓ {claim.verdict}</td></tr>"
@@ -319,7 +319,7 @@ class LedgerTable:
             "<table><thead><tr>"
             + "".join(
                 f'<th scope="col">{name}</th>'
-                for name in ("Source", "Quantity", "Measured", "Claim", "Contrast", "Verdict")
+                for name in ("Claim", "Measured", "Expected", "Contrast", "Verdict")
             )
             + f"</tr></thead><tbody>{rows}</tbody></table></div>"
         )
