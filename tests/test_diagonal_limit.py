@@ -178,14 +178,18 @@ def test_duplicate_columns_leave_the_fit_unchanged():
 
 
 def test_dependent_columns_with_weight_decay_trade_places():
-    # x₂ does the work of x₀ + x₁ at half the ℓ¹ price, but is tight later.
-    X, y = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]), np.array([2.0, 2.1])
-    problem = Quadratic.from_data(X, y)
-    path = diagonal_limit(problem, penalty=0.5)
-    assert_solves_the_limit_problem(problem, path)
-    np.testing.assert_allclose(
-        problem.r - problem.M @ path.plateaus[-1], [0.2, 0.3, 0.5], atol=1e-12
-    )
+    # x₂ does the work of x₀ + x₁ at half the ℓ¹ price, but is tight later, when M is singular.
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        X = rng.standard_normal((5, 3))
+        X[:, 2] = X[:, 0] + X[:, 1]
+        X[:, :2] *= rng.uniform(0.5, 1.5, size=2)
+        problem = Quadratic.from_data(X, rng.standard_normal(5))
+        for penalty in (0.0, 0.2):
+            path = diagonal_limit(problem, penalty=penalty)
+            assert_solves_the_limit_problem(problem, path)
+            assert np.count_nonzero(path.plateaus, axis=1).max() <= 2
+            assert np.abs(path.plateaus).max() < 100
 
 
 @pytest.mark.parametrize("penalty", [0.1, 1.0])

@@ -63,6 +63,9 @@ class DiagonalFlow:
         Exponents w: x = ε^w for "uu"; for "uv", x = ε^w[:, 0] − ε^w[:, 1], the positive side first.
     log_inverse_epsilon : float
         L.
+    parametrization : {"uv", "uu"}
+    penalty : float
+        λ.
     n_evaluations, n_steps : int
         Evaluations of x(ρ) for all visible coordinates at once, and steps, refused ones included.
     residual : float
@@ -79,6 +82,8 @@ class DiagonalFlow:
     rho: Array
     dual: Array
     log_inverse_epsilon: float
+    parametrization: Parametrization
+    penalty: float
     n_evaluations: int
     n_steps: int
     residual: float
@@ -116,10 +121,10 @@ def diagonal_flow(
     penalty : float ≥ 0
         λ, the weight decay: L(u, v) = l(u∘v) + (λ/2)(|u|² + |v|²), L(u) = l(u∘u) + λ|u|².
     rtol : float in [1e-12, 1e-2]
-        Accuracy of ρ (absolute: it is of order one), of M_ii z_i, and so of x̄ relative to its
-        size.  x = exp(L(ρ − 1) + …) follows with relative error L·rtol where it moves, that is in
-        the layers of width O(1/L) around the knots; on the plateaus between them, where the flow
-        has relaxed, its error is the plateau's, as small as that of x̄.
+        Accuracy of ρ (absolute: it is of order one) and of M_ii z_i, and so of x̄ relative to its
+        size.  x = exp(L(ρ − 1) + …) is steep in ρ: in the layers of width O(1/L) around the knots,
+        where it moves, its relative error is up to L·rtol, and never more than a few times
+        1e3·rtol; on the plateaus, where the flow has relaxed, it is as accurate as x̄.
 
     Returns
     -------
@@ -181,14 +186,19 @@ def diagonal_flow(
     logs = np.stack([amplitudes[0] + L * rho - drift, amplitudes[1] - L * rho - drift], axis=1)
     x = np.exp(logs[:, 0]) - np.exp(logs[:, 1])
     average = np.divide(z, s[:, None], out=x.copy(), where=s[:, None] > 0)
+    dual = -logs / L if parametrization == "uv" else -logs[:, 0] / L
+    for array in (s, x, average, z, rho, dual):
+        array.flags.writeable = False
     return DiagonalFlow(
         s=s,
         x=x,
         average=average,
         z=z,
         rho=rho,
-        dual=-logs / L if parametrization == "uv" else -logs[:, 0] / L,
+        dual=dual,
         log_inverse_epsilon=L,
+        parametrization=parametrization,
+        penalty=penalty,
         n_evaluations=8 * (taken + refused),
         n_steps=taken + refused,
         residual=float(np.abs(rho + z @ M - s[:, None] * r).max()),

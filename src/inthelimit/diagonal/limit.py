@@ -296,6 +296,8 @@ def _staircase(
     above = heights.max() - 1.0
     off_wall = np.abs(heights - 1.0)[on].max(initial=0.0)
     left = np.argwhere(on[:-1] & (plateaus[:-1] * plateaus[1:] <= 0))
+    for array in (knots, plateaus, z, rho, slopes):
+        array.flags.writeable = False
     return StaircasePath(
         knots=knots,
         plateaus=plateaus,
