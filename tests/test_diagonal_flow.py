@@ -439,6 +439,20 @@ def test_cost_does_not_grow_as_epsilon_vanishes(n, d):
     assert max(steps.values()) < 2 * steps[np.log(1e5)]
 
 
+def test_ignitions_are_predicted_not_run_into():
+    result = diagonal_flow(CHAIN, [7.0], log_inverse_epsilon=1e4, parametrization="uu")
+    assert result.n_steps < 200
+    assert int(result.status.split("(")[1].split()[0]) < 50
+
+
+def test_plateaus_are_sharp_at_the_extreme_of_epsilon():
+    problem = paper_instance(0)
+    limit = diagonal_limit(problem)
+    s = np.linspace(limit.knots[-1] + 0.1, 200, 500)
+    result = diagonal_flow(problem, s, log_inverse_epsilon=1e6)
+    np.testing.assert_allclose(result.x, limit.at(s), atol=1e-8)
+
+
 def test_halving_the_tolerance_32_times_over_doubles_the_steps():
     counts = [
         diagonal_flow(CHAIN, [7.0], log_inverse_epsilon=12.0, rtol=rtol).n_steps

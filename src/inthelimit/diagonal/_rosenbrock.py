@@ -45,6 +45,10 @@ GROWTH = 8.0
 EARLY = 3.0
 # A first step of this length times the fastest rate cannot be refused for long, nor last.
 FIRST_STEP = 0.1
+# Rounding in a stage, relative to the terms of h dρ/ds: a thousand roundings, by the size of the
+# coefficients and of the factor.  An error of this size is the same as one in the data, and shorter
+# steps would not make it smaller.
+NOISE = 2e-13
 
 DONE, TOO_MANY_STEPS, STEP_TOO_SMALL = 0, 1, 2
 
@@ -114,11 +118,7 @@ def integrate(
             refused += 1
             h *= 0.25
             continue
-        error = 0.0
-        for a in range(m):
-            weight = network.weights[here.visible[a]]
-            error = max(error, abs(V[7, a]), weight * abs(U[7, a]))
-        error /= network.tolerance * (1.0 + network.penalty * s)
+        error = estimate(network, s, h, here, m, U, V)
         if not error <= 1.0:
             refused += 1
             h *= max(0.1, 0.9 * min(error, 1e30) ** -0.2)
@@ -203,6 +203,19 @@ def predict(network: Network, point: Point, m: int, longest: float) -> float:
                 if rate * longest > room:
                     longest = room / rate
     return longest
+
+
+@compiled
+def estimate(
+    network: Network, s: float, h: float, point: Point, m: int, U: Array, V: Array
+) -> float:
+    """Return the estimated error of the step in units of what is allowed."""
+    error, force = 0.0, 0.0
+    for a in range(m):
+        i = point.visible[a]
+        error = max(error, abs(V[7, a]), network.weights[i] * abs(U[7, a]))
+        force = max(force, abs(network.r[i]) + network.M[i, i] * point.size[i])
+    return error / (network.tolerance * (1.0 + network.penalty * s) + NOISE * h * force)
 
 
 @compiled

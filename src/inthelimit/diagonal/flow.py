@@ -28,7 +28,7 @@ STEP_SHARE = 0.1
 # error in y small whatever rtol is.
 LOG_SHARE, LOG_TOLERANCE = 1e3, 1e-3
 # Rounding in the stages of a step, which add up terms a hundred times their sum.
-MIN_TOLERANCE = 1e-14
+MIN_TOLERANCE = 1e-13
 # A y whose effect on dρ/ds is below this multiple of rtol · max|r| is left out of the equations.
 INVISIBLE = 1e-3
 # exp of less is not a normal number.
@@ -124,7 +124,9 @@ def diagonal_flow(
         Accuracy of ρ (absolute: it is of order one) and of M_ii z_i, and so of x̄ relative to its
         size.  x = exp(L(ρ − 1) + …) is steep in ρ: in the layers of width O(1/L) around the knots,
         where it moves, its relative error is up to L·rtol, and never more than a few times
-        1e3·rtol; on the plateaus, where the flow has relaxed, it is as accurate as x̄.
+        1e3·rtol; on the plateaus, where the flow has relaxed, it is as accurate as x̄.  Changes of
+        r and M by 1e-13 of their size are not resolved, whatever rtol.  Beyond L = 1e5 an rtol
+        below 1e-10 may be out of reach, and is then an error.
 
     Returns
     -------
