@@ -105,6 +105,7 @@ def test_each_slider_changes_picture_and_caption_by_keyboard(visit, name):
         image, caption = figure.locator("img"), figure.locator("figcaption")
         for slider in figure.locator("input[type=range]").all():
             assert slider.get_attribute("aria-valuetext")
+            start = slider.input_value()
             slider.focus()
             opened.page.keyboard.press("Home")
             seen = []
@@ -122,7 +123,11 @@ def test_each_slider_changes_picture_and_caption_by_keyboard(visit, name):
             assert len(values) == len(alts) == len(seen)
             assert len(pictures) == len(seen), f"{slider.get_attribute('name')} changes no picture"
             assert len(captions) > 1, f"{slider.get_attribute('name')} changes no caption"
-            opened.page.keyboard.press("End")
+            # Back where it was: the next slider is judged where a reader finds it.
+            opened.page.keyboard.press("Home")
+            for _ in range(int(start)):
+                opened.page.keyboard.press("ArrowRight")
+            assert slider.input_value() == start
         decoded = image.evaluate("image => image.decode().then(() => image.naturalWidth)")
         assert decoded > 0
     assert opened.faults == []
