@@ -5,6 +5,7 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,12 @@ def test_docstrings_are_complete(name):
 def test_solver_modules_name_their_source(name):
     if name in SOLVERS and importlib.import_module(name).__name__.count(".") == 1:
         assert "arXiv:" in importlib.import_module(name).__doc__
+
+
+@pytest.mark.parametrize("name", ["README.md", "book/solvers.md"])
+def test_examples_of_the_pages_run(name):
+    text = (SOURCE.parent.parent / name).read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
