@@ -176,7 +176,7 @@ def new(name: str) -> Path:
     toc_path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     ledger = ROOT / "book" / "ledger.md"
     section = (
-        f"\n## {{doc}}`../notebooks/{name}`\n\n"
+        f"\n## Chapter {int(match[1])}\n\n{{doc}}`../notebooks/{name}`\n\n"
         f"```{{glue:}} ledger-{slug}\n:doc: ../notebooks/{name}.ipynb\n```\n"
     )
     ledger.write_text(ledger.read_text(encoding="utf-8") + section, encoding="utf-8")
