@@ -315,7 +315,7 @@ class LedgerTable:
         )
         return (
             '<div class="ledger" tabindex="0" role="region" '
-            f'aria-label="Claims of this chapter, {html.escape(self._ledger.source)}">'
+            f'aria-label="Claims: {html.escape(self._ledger.chapter)}">'
             "<table><thead><tr>"
             + "".join(
                 f'<th scope="col">{name}</th>'
