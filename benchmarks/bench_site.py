@@ -13,6 +13,7 @@ import time
 
 from book import ROOT, SITE
 from browser import chromium, served
+from site_checks import Page, weight
 
 # A step is over when the browser has decoded the new picture and painted it.
 STEP = """async slider => {
@@ -83,7 +84,7 @@ def _pages(repeats: int) -> list[dict[str, object]]:
                     "ms",
                     50,
                 ),
-                _row(f"{path.stem}: weight of the page", path.stat().st_size / 1e6, "MB", 3),
+                _row(f"{path.stem}: weight of the page", weight(Page(path)) / 1e6, "MB", 3),
             ]
     return rows
 
