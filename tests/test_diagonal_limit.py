@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linprog, nnls
 
+from inthelimit import ConvergenceError
 from inthelimit.diagonal import StaircasePath, diagonal_limit, incremental_path
 from inthelimit.lasso import lasso_path
 from inthelimit.quadratic import Quadratic
@@ -393,3 +394,42 @@ def test_recursion_names_what_is_not_stieltjes():
         incremental_path(Quadratic(M, np.ones(3)))
     with pytest.raises(ValueError, match=r"M must be positive definite, got smallest eigenvalue"):
         incremental_path(Quadratic([[1, -1], [-1, 1]], [1, -1]))
+
+
+# --- nearly singular problems --------------------------------------------------------------------
+
+
+def test_nearly_equal_columns_are_followed_or_refused_but_never_wrong():
+    rng, refused = np.random.default_rng(5), 0
+    for _ in range(600):
+        n, d = rng.integers(2, 7, size=2)
+        X, y = gaussian(rng, n, d)
+        X[:, -1] = X[:, 0] + 1e-5 * rng.standard_normal(n)
+        problem = Quadratic.from_data(X, y)
+        try:
+            path = diagonal_limit(problem)
+        except ConvergenceError:
+            refused += 1
+            continue
+        largest = np.abs(problem.r).max()
+        rho = path.knots[:, None] * problem.r - path.z @ problem.M
+        assert (np.abs(rho) - 1 <= 2e-9 * (1 + path.knots[:, None] * largest)).all()
+        gradient = problem.gradient(path.plateaus)
+        assert np.abs(gradient[path.plateaus != 0]).max(initial=0) <= 2e-9 * largest
+        assert np.abs(gradient[-1]).max() <= 2e-9 * largest  # λ = 0: the end interpolates
+    assert 0 < refused < 60
+
+
+def test_a_stieltjes_matrix_that_is_nearly_singular_is_refused():
+    W = np.ones((4, 4)) - np.eye(4)
+    refused = 0
+    for distance in 10.0 ** -np.arange(2, 15):
+        try:
+            problem = Quadratic(np.diag(W.sum(axis=1) + distance) - W, [1.0, 0.3, 0.2, 0.1])
+            path = incremental_path(problem)
+        except (ConvergenceError, ValueError):
+            refused += 1
+            continue
+        largest = np.abs(problem.r).max()
+        assert np.abs(problem.gradient(path.plateaus[-1])).max() <= 2e-9 * largest
+    assert refused < 13

@@ -100,10 +100,9 @@ def key(notebook: nbformat.NotebookNode) -> str:
 
 
 def execute() -> list[Path]:
-    """Run the notebooks whose key has changed, two at a time; return them.
+    """Run the notebooks whose key has changed, in parallel; return them.
 
-    Each stored key is written as soon as its notebook has run, so that a failure elsewhere
-    costs nothing twice.
+    The keys of those that ran are stored even when others fail, so that nothing runs twice.
     """
     cache = get_cache(str(CACHE))
     cache.change_cache_limit(1000)

@@ -33,6 +33,8 @@ PARAMETRIZATIONS = get_args(Parametrization)
 
 # A coordinate is switched on and off a few times at most in practice; the bound stops a cycle.
 MAX_KNOTS_EACH = 100
+# Accuracy promised for every plateau; problems that are not nearly singular stay near 1e-14.
+MAX_RESIDUAL = 1e-9
 # Off-diagonal entries up to this multiple of √(M_ii M_jj) are taken for a rounded zero.
 STIELTJES_TOLERANCE = 1e-13
 
@@ -60,8 +62,9 @@ class StaircasePath:
     penalty : float
         λ.
     residual : float
-        Worst violation of the limit problem: |ρ⁰| ≤ 1 + λs at the knots, with equality on the
-        support, and stationarity of the plateaus there, relative to max|r|.  Rounding-sized.
+        Worst violation of the limit problem, at most 1e-9: |ρ⁰| ≤ 1 + λs at the knots, with
+        equality on the support, relative to 1 + λs + s max|r|; and stationarity of the plateaus on
+        their supports, relative to max|r|.
     status : str
         How the path ends, in words.
     """
@@ -146,7 +149,8 @@ def diagonal_limit(
     ValueError
         If an argument is out of range.
     ConvergenceError
-        If rounding makes the sequence of tight sets cycle.
+        If rounding makes the sequence of tight sets cycle, or a plateau misses its conditions by
+        more than 1e-9, as it may when columns are nearly equal.
 
     Notes
     -----
@@ -208,6 +212,8 @@ def incremental_path(problem: Quadratic) -> StaircasePath:
     ------
     ValueError
         If M is not a Stieltjes matrix; the offending entry is named.
+    ConvergenceError
+        If M is so nearly singular that a plateau misses its conditions by more than 1e-9.
 
     Notes
     -----
@@ -292,9 +298,24 @@ def _staircase(
     off_stationary = np.abs(slopes - penalty * np.sign(plateaus))[on].max(initial=0.0)
     slopes[on] = penalty * np.sign(plateaus[on])
 
-    heights = (rho if parametrization == "uu" else np.abs(rho)) / (1.0 + penalty * knots[:, None])
-    above = heights.max() - 1.0
-    off_wall = np.abs(heights - 1.0)[on].max(initial=0.0)
+    # Like the lasso's: violations at s are judged beside the terms that cancel in ρ there.
+    wall = 1.0 + penalty * knots[:, None]
+    excess = (rho if parametrization == "uu" else np.abs(rho)) - wall
+    largest = np.abs(problem.r).max()
+    excess /= wall + knots[:, None] * largest
+    residual = max(
+        excess.max(),
+        np.abs(excess)[on].max(initial=0.0),
+        off_stationary / (largest or 1.0),
+        # After the last knot nothing may grow beyond the wall.
+        ((slopes if parametrization == "uu" else np.abs(slopes))[-1].max() - penalty)
+        / (largest or 1.0),
+    )
+    if not residual <= MAX_RESIDUAL:
+        raise ConvergenceError(
+            f"the limit process lost accuracy: a plateau misses its conditions by {residual:.3g}, "
+            f"allowed {MAX_RESIDUAL:.0e}; rescale the columns, or remove one of nearly equal ones"
+        )
     left = np.argwhere(on[:-1] & (plateaus[:-1] * plateaus[1:] <= 0))
     for array in (knots, plateaus, z, rho, slopes):
         array.flags.writeable = False
@@ -307,7 +328,7 @@ def _staircase(
         deactivations=tuple((int(k) + 1, int(i)) for k, i in left),
         parametrization=parametrization,
         penalty=penalty,
-        residual=float(max(above, off_wall, off_stationary / (np.abs(problem.r).max() or 1.0))),
+        residual=float(residual),
         status=f"complete: {knots.size - 1} knots after s = 0, {on[-1].sum()} coordinates on at "
         "the end",
     )
