@@ -27,6 +27,9 @@ ARROWS = {
     "quadratic": set(),
     "lasso": {"quadratic"},
     "diagonal": {"quadratic"},
+    "continuized": set(),
+    "graphs": set(),
+    "gossip": {"graphs", "continuized"},
 }
 # numpydoc's codes for what this project asks of a docstring: a one-line summary with a full
 # stop, every parameter described under its own name, returns where there are any.  Types of
