@@ -24,6 +24,24 @@ replaces L by R²κ̃ in the rates.
 Source: arXiv:2102.06035 (Theorems A–C), arXiv:2106.07644 (Theorems 1 and 2).
 """
 
+from inthelimit.continuized.least_squares import (
+    LeastSquaresConstants,
+    LeastSquaresLaw,
+    edge_law,
+    finite_law,
+    gaussian_law,
+    least_squares_constants,
+    least_squares_gradient,
+    one_hot_law,
+)
+from inthelimit.continuized.moments import (
+    SecondMoments,
+    jump_moments,
+    least_squares_log_rate,
+    log_rate,
+    log_rate_per_iteration,
+    second_moments,
+)
 from inthelimit.continuized.schedules import (
     ConstantSchedule,
     ConvexSchedule,
@@ -43,13 +61,27 @@ __all__ = [
     "ConstantSchedule",
     "ConvexSchedule",
     "ExponentialSchedule",
+    "LeastSquaresConstants",
+    "LeastSquaresLaw",
     "Parameters",
     "Schedule",
+    "SecondMoments",
     "Step",
     "UniformSchedule",
     "constant_schedule",
     "convex_schedule",
+    "edge_law",
+    "finite_law",
+    "gaussian_law",
+    "jump_moments",
+    "least_squares_constants",
+    "least_squares_gradient",
+    "least_squares_log_rate",
     "least_squares_schedule",
+    "log_rate",
+    "log_rate_per_iteration",
+    "one_hot_law",
+    "second_moments",
     "strongly_convex_schedule",
     "uniform_schedule",
 ]

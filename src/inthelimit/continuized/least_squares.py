@@ -37,6 +37,8 @@ RANK_TOLERANCE = 8 * np.finfo(np.float64).eps
 TOTAL_TOLERANCE = 1e-9
 # A mixed fourth moment below this part of the largest is rounding of the sum over the law.
 CLOSURE_TOLERANCE = 1e-12
+# Squares of entries up to this, and of what is left of them after rounding, are float64 numbers.
+LARGEST = 1e120
 
 Gradient = Callable[[Array, np.random.Generator], Array]
 
@@ -321,10 +323,11 @@ def edge_law(edges: ArrayLike, probabilities: ArrayLike) -> FiniteLaw:
 
     Notes
     -----
-    The theorem of gossip uses the largest effective resistance R_max, which is an upper bound of κ̃
-    (Σ P R aaᵀ ≼ R_max L_P).  It is κ̃ itself on trees and on edge-transitive graphs, or whenever an
-    edge of largest resistance is a bridge; on others κ̃ is smaller.  Cost: a dense singular value
-    decomposition, O(E n²); `inthelimit.graphs` has a sparse way to R_max.
+    The theorem of gossip uses the largest effective resistance R_max, an upper bound of κ̃ since
+    Σ P R aaᵀ ≼ R_max L_P.  It is κ̃ itself exactly when the graph falls apart without its edges of
+    largest resistance, as trees, rings and complete graphs do: a direction along which the two
+    forms agree must be constant across every other edge.  Elsewhere κ̃ is smaller.  Cost: a dense
+    singular value decomposition, O(E n²); `inthelimit.graphs` has a sparse way to R_max.
     Source: arXiv:2106.07644, section on gossip.
 
     Examples
@@ -488,13 +491,17 @@ def _finite_law(
     vectors, w = vectors[w > 0.0], w[w > 0.0]
     if not vectors.any():
         raise ValueError(f"{name} must not all be 0")
+    size = np.abs(vectors).max()
+    if not 1.0 / LARGEST <= size <= LARGEST:
+        raise ValueError(
+            f"{name} must have a largest entry between {1.0 / LARGEST:g} and {LARGEST:g}, got "
+            f"{size:.3g}: rescale them"
+        )
     U, s, Vt = np.linalg.svd(np.sqrt(w)[:, None] * vectors, full_matrices=False)
     rank = int(np.count_nonzero(s > RANK_TOLERANCE * max(vectors.shape) * s[0]))
     U, V = U[:, :rank], Vt[:rank].T
     spectrum = np.zeros(vectors.shape[1])
     spectrum[-rank:] = s[:rank][::-1] ** 2
-    if not (np.isfinite(spectrum).all() and (spectrum[-rank:] > 0.0).all()):
-        raise ValueError(f"{name} must have squares between 1e-308 and 1e308: rescale them")
     complement = np.linalg.qr(V, mode="complete")[0][:, rank:]
     inverse_norms = np.vecdot(U, U) / w
     return FiniteLaw(
