@@ -110,3 +110,10 @@ def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
+
+
+def generator(name: str, value: np.random.Generator) -> np.random.Generator:
+    """Return `value` if it is a NumPy generator: a seed or the global state is refused."""
+    if not isinstance(value, np.random.Generator):
+        raise ValueError(f"{name} must be a numpy.random.Generator, got {value!r}")
+    return value

@@ -24,6 +24,18 @@ replaces L by R²κ̃ in the rates.
 Source: arXiv:2102.06035 (Theorems A–C), arXiv:2106.07644 (Theorems 1 and 2).
 """
 
+from inthelimit.continuized.classical import (
+    accelerated_flow,
+    gradient_descent,
+    nesterov,
+    stochastic_gradient_descent,
+)
+from inthelimit.continuized.iterations import (
+    ContinuizedRun,
+    State,
+    continuized_nesterov,
+    continuized_steps,
+)
 from inthelimit.continuized.least_squares import (
     LeastSquaresConstants,
     LeastSquaresLaw,
@@ -59,6 +71,7 @@ from inthelimit.continuized.schedules import (
 
 __all__ = [
     "ConstantSchedule",
+    "ContinuizedRun",
     "ConvexSchedule",
     "ExponentialSchedule",
     "LeastSquaresConstants",
@@ -66,13 +79,18 @@ __all__ = [
     "Parameters",
     "Schedule",
     "SecondMoments",
+    "State",
     "Step",
     "UniformSchedule",
+    "accelerated_flow",
     "constant_schedule",
+    "continuized_nesterov",
+    "continuized_steps",
     "convex_schedule",
     "edge_law",
     "finite_law",
     "gaussian_law",
+    "gradient_descent",
     "jump_moments",
     "least_squares_constants",
     "least_squares_gradient",
@@ -80,8 +98,10 @@ __all__ = [
     "least_squares_schedule",
     "log_rate",
     "log_rate_per_iteration",
+    "nesterov",
     "one_hot_law",
     "second_moments",
+    "stochastic_gradient_descent",
     "strongly_convex_schedule",
     "uniform_schedule",
 ]
