@@ -307,11 +307,11 @@ def test_the_start_of_the_series_does_not_matter(monkeypatch):
         return second_moments([0.01, 1.0], convex_schedule(1.0), [0.01, 1.0, 30.0])
 
     early = moments()
-    monkeypatch.setattr("inthelimit.continuized.moments.SERIES_END", 1e-4)
+    monkeypatch.setattr("inthelimit.continuized._moment_equations.SERIES_END", 1e-4)
     late = moments()
     assert np.allclose(early.xx, late.xx, rtol=1e-8)
     assert np.allclose(early.zz, late.zz, rtol=1e-8)
-    monkeypatch.setattr("inthelimit.continuized.moments.SERIES_END", 0.5)
+    monkeypatch.setattr("inthelimit.continuized._moment_equations.SERIES_END", 0.5)
     assert not np.allclose(early.xx, moments().xx, rtol=1e-7)
 
 

@@ -36,9 +36,9 @@ from inthelimit.continuized.iterations import (
     continuized_nesterov,
     continuized_steps,
 )
+from inthelimit.continuized.laws import LeastSquaresLaw
 from inthelimit.continuized.least_squares import (
     LeastSquaresConstants,
-    LeastSquaresLaw,
     edge_law,
     finite_law,
     gaussian_law,
