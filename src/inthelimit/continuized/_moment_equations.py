@@ -20,8 +20,9 @@ RTOL = 1e-11
 # Where moments have decayed to this part of their start, or means to its root, digits stop to
 # matter: following the means of solved coordinates down to 1e-308 would be most of the work.
 ATOL = 1e-40
-# The series at t = 0 is cut after errors of this order squared, or cubed where they persist.
-SERIES_END = 1e-6
+# Where η ~ k/t, the start, relative to the first time asked for.  There x = z = z0 up to O(t); of
+# this error E x² and E xz forget (t0/t)^k, and E z² keeps γ' h t0 ∝ t0².
+FIRST_TIME = 1e-7
 # Gaps between times that agree to this part of the last time are one gap.
 GAP_TOLERANCE = 4 * np.finfo(np.float64).eps
 
@@ -106,16 +107,20 @@ def iteration(problem: Problem, p: Parameters, state: Array) -> Array:
 
 
 def integrate(problem: Problem, schedule: Schedule, times: Array, start: Array) -> Array:
-    """Return the moments at `times` for coefficients with η ~ k/t and γ' ∝ t at t = 0."""
+    """Return the moments at `times` for coefficients with η ~ k/t and γ' ∝ t at t = 0.
+
+    Such coefficients make x forget x0 at once: x(0+) = z0.
+    """
     d = problem.h.size
     states = np.empty((times.size, 5, d))
     positive = times > 0.0
     states[~positive] = start
     if not positive.any():
         return states
-    t0 = SERIES_END * min(1.0, times[positive][0])
-    first = _series(problem, schedule.parameters(t0), t0, start)
-    size = float(first[SECOND].max()) or 1.0
+    t0 = FIRST_TIME * min(1.0, times[positive][0])
+    _, _, zz, _, z = start
+    first = np.stack([zz, zz, zz, z, z])
+    size = float(max(zz.max(), problem.variance.max() * schedule.parameters(t0).gamma ** 2)) or 1.0
     atol = np.repeat([ATOL * size, np.sqrt(ATOL * size)], [3 * d, 2 * d])
     solution = solve_ivp(
         lambda t, y: drift(problem, schedule.parameters(t), y.reshape(5, d)).ravel(),
@@ -135,20 +140,6 @@ def integrate(problem: Problem, schedule: Schedule, times: Array, start: Array) 
         )
     states[positive] = solution.y.T.reshape(-1, 5, d)
     return states
-
-
-def _series(problem: Problem, p: Parameters, t: float, start: Array) -> Array:
-    """Return the moments at a small t > 0: x has forgotten x0 and differs from z0 by O(t)."""
-    _, _, q, _, z0 = start
-    k, gamma, h = p.eta * t, p.gamma, problem.h
-    b = -gamma * h * q / (1.0 + k)
-    G = problem.gradient_squared(q) + problem.variance
-    a = (2.0 * k * b - 2.0 * gamma * h * q + gamma**2 * G) / (1.0 + 2.0 * k)
-    z_loss = p.gamma_prime * h * t
-    m = -gamma * h * z0 / (1.0 + k)
-    return np.stack(
-        [q + a * t, q + b * t, q * (1.0 - z_loss), z0 + m * t, z0 * (1.0 - z_loss / 2.0)]
-    )
 
 
 def exponentials(problem: Problem, p: Parameters, times: Array, start: Array) -> Array:

@@ -116,13 +116,9 @@ def second_moments(
     Notes
     -----
     Constant coefficients: matrix exponentials, 4 × 4 for each coordinate, or one of size 3d + 1
-    with a `law`.  Others: a Runge–Kutta method of order 8 with relative errors about 1e-9
-    (or 1e-40 of the start),
-    O(d (t + log 1/t₁)) for a last time t and a first time t₁ > 0, which starts from the series
-
-        b ≈ z₀² (1 − γht/(1+k)),  c ≈ z₀² (1 − γ'ht),  a ≈ z₀² + (2k b' − 2γh z₀² + γ²G) t/(1+2k)
-
-    of η ~ k/t, γ' ∝ t at t = 1e-6 min(1, t₁).
+    with a `law`.  Others: a Runge–Kutta method of order 8 with relative errors of about 1e-9, or
+    1e-40 of the start, in O(d t) for a last time t (O(d² t) with a `law`).  It starts just after
+    the singularity of η ~ k/t, so near it that the error is below rounding.
     Source: arXiv:2102.06035 and arXiv:2106.07644, whose theorems bound these moments.
 
     Examples
