@@ -20,7 +20,12 @@ from scipy.integrate import solve_ivp
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
-from inthelimit.continuized._gradients import Gradient, checked, require_bounded, starting_point
+from inthelimit.continuized._gradients import (
+    Gradient,
+    checked,
+    require_convergent,
+    starting_point,
+)
 
 # Relative change of the gradient over the interval that the series covers: what the series leaves
 # out, relative to what it says, is smaller than the square of this.
@@ -152,7 +157,7 @@ def nesterov(
     for k in range(1, n_steps + 1):
         with np.errstate(over="ignore"):
             x[k] = y - evaluate(y, k) / L
-        require_bounded(x[k], k)
+            require_convergent(np.vdot(x[k], x[k]), k)
         beta = (1 - q) / (1 + q) if mu > 0.0 else (k - 1) / (k + 2)
         y = x[k] + beta * (x[k] - x[k - 1])
     return x
@@ -279,7 +284,7 @@ def _descent(
     for k in range(n_steps):
         with np.errstate(over="ignore"):
             x[k + 1] = x[k] - step * evaluate(x[k], k + 1)
-        require_bounded(x[k + 1], k + 1)
+            require_convergent(np.vdot(x[k + 1], x[k + 1]), k + 1)
     return x
 
 

@@ -18,7 +18,7 @@ that are not exponential, and their bounds are no part of the papers.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from inthelimit import _checks
 from inthelimit._checks import Array
+from inthelimit._compiled import compiled
 from inthelimit.continuized._gradients import (
     Gradient,
-    checked,
-    require_bounded,
+    require_convergent,
+    require_finite,
+    shaped,
     starting_point,
 )
 from inthelimit.continuized.schedules import Schedule
@@ -137,6 +139,7 @@ def continuized_steps(
     n_copies: int | None = None,
     clock: str | ArrayLike = "poisson",
     proximal: Proximal | None = None,
+    every: int = 1,
 ) -> Iterator[State]:
     """Yield the continuized iterates one by one, the starting point first.
 
@@ -162,6 +165,8 @@ def continuized_steps(
     proximal : callable, optional
         ``proximal(v, step)`` returns argmin g + ‖· − v‖²/(2 step), column by column, for the
         problem f + g.
+    every : int, default 1
+        Yield steps 0, every, 2 every, … only.
 
     Yields
     ------
@@ -177,8 +182,9 @@ def continuized_steps(
 
     Notes
     -----
-    A step costs one gradient and O(d · copies) arithmetic, about ten passes over one (d, copies)
-    array; memory is that of the states you keep.
+    A step costs one gradient and O(d · copies) arithmetic, in two passes over the state.  The
+    iteration works in place, and what it yields are copies: of thousands of copies, `every` saves
+    the memory traffic of the states that nobody reads.
     Source: arXiv:2102.06035, Theorem B.
 
     Examples
@@ -193,8 +199,9 @@ def continuized_steps(
     """
     x, z = _start(x0, z0, n_copies)
     times = _clock(clock, _checks.generator("rng", rng), x.shape[1:])
+    every = _checks.integer("every", every, at_least=1)
     jump = _jump(gradient, schedule, rng, proximal)
-    return _steps(x, z, times, jump)
+    return _steps(x, z, times, jump, every)
 
 
 def continuized_nesterov(
@@ -246,25 +253,21 @@ def continuized_nesterov(
     ((61, 2, 50), True)
     """
     n_steps = _checks.integer("n_steps", n_steps, at_least=0)
-    x_first, z_first = _start(x0, z0, n_copies)
-    clock_times = _clock(clock, _checks.generator("rng", rng), x_first.shape[1:], n_steps)
+    x, z = _start(x0, z0, n_copies)
+    clock_times = _clock(clock, _checks.generator("rng", rng), x.shape[1:], n_steps)
     jump = _jump(gradient, schedule, rng, proximal)
-    x = np.empty((n_steps + 1, *x_first.shape))
-    z, y = np.empty_like(x), np.empty_like(x[1:])
-    times = np.empty((n_steps + 1, *x_first.shape[1:]))
-    x[0], z[0], times[0] = x_first, z_first, 0.0
+    xs, zs = np.empty((2, n_steps + 1, *x.shape))
+    ys = np.empty((n_steps, *x.shape))
+    times = np.empty((n_steps + 1, *x.shape[1:]))
+    xs[0], zs[0], times[0] = x, z, 0.0
     for k, time in zip(range(n_steps), clock_times, strict=False):
-        times[k + 1] = time
-        jump(k + 1, (times[k], times[k + 1]), (x[k], z[k]), (x[k + 1], z[k + 1], y[k]))
-    for array in (times, x, z, y):
-        array.flags.writeable = False
-    return ContinuizedRun(times, x, z, y, schedule)
+        jump(k + 1, times[k], time, x, z, ys[k])
+        xs[k + 1], zs[k + 1], times[k + 1] = x, z, time
+    times, xs, zs, ys = (_read_only(array) for array in (times, xs, zs, ys))
+    return ContinuizedRun(times, xs, zs, ys, schedule)
 
 
-Jump = Callable[
-    [int, tuple[Array, Array], tuple[Array, Array], tuple[Array, Array, Array]],
-    None,
-]
+Jump = Callable[[int, Array, Array, Array, Array, Array | None], None]
 
 
 def _jump(
@@ -273,45 +276,64 @@ def _jump(
     rng: np.random.Generator,
     proximal: Proximal | None,
 ) -> Jump:
-    """Return the map that writes (x, z, y) of one iteration into three given arrays."""
+    """Return the map that takes x and z, in place, through one iteration, and writes y if asked."""
     if not isinstance(schedule, Schedule):
         raise ValueError(f"schedule must be a Schedule, got {schedule!r}")
     if proximal is not None and not callable(proximal):
         raise ValueError(f"proximal must be callable, got {proximal!r}")
-    evaluate = checked(gradient, rng)
+    evaluate = shaped(gradient, rng)
 
-    def jump(
-        step: int,
-        times: tuple[Array, Array],
-        before: tuple[Array, Array],
-        after: tuple[Array, Array, Array],
-    ) -> None:
-        (x, z), (x_next, z_next, y) = before, after
-        tau, tau_second = schedule._mixing(*times)
-        at_jump = schedule._parameters(times[1])
-        # z_next holds z − x until z is needed, so that a step allocates nothing of its own.
-        np.subtract(z, x, out=z_next)
-        np.multiply(z_next, tau, out=y)
-        y += x
-        z_next *= -tau_second
-        z_next += z
-        g = evaluate(y, step)
-        with np.errstate(over="ignore"):
-            np.multiply(g, at_jump.gamma, out=x_next)
-            np.subtract(y, x_next, out=x_next)
-            if proximal is not None:
-                gamma = float(np.ravel(at_jump.gamma)[0])
-                x_next[...] = _proximal_point(proximal, x_next, gamma, step)
-                g = (y - x_next) / gamma
-            z_next -= at_jump.gamma_prime * g
-        require_bounded(x_next, step)
-        require_bounded(z_next, step)
+    def jump(step: int, t0: Array, t1: Array, x: Array, z: Array, y: Array | None) -> None:
+        flat_x, flat_z = x.reshape(x.shape[0], -1), z.reshape(x.shape[0], -1)
+        _mix(flat_x, flat_z, *map(np.atleast_1d, schedule._mixing(t0, t1)))
+        if y is not None:
+            y[...] = x
+        g = evaluate(x, step)
+        at_jump = schedule._parameters(t1)
+        gamma, gamma_prime = float(np.ravel(at_jump.gamma)[0]), np.atleast_1d(at_jump.gamma_prime)
+        new_x = None
+        if proximal is not None:
+            require_finite(g, f"step {step}")
+            new_x = _proximal_point(proximal, x - gamma * g, gamma, step)
+            g = (x - new_x) / gamma
+        # Arrays of one kind only, so that the kernel is compiled once.
+        g = np.require(g, requirements=["C", "W"])
+        square = _kick(flat_x, flat_z, g.reshape(flat_x.shape), gamma, gamma_prime)
+        if not np.isfinite(square):
+            require_finite(g, f"step {step}")
+            require_convergent(square, step)
+        if new_x is not None:
+            x[...] = new_x
 
     return jump
 
 
+@compiled
+def _mix(x: Array, z: Array, tau: Array, tau_second: Array) -> None:
+    """Add τ (z − x) to x and τ'' (x − z) to z; the τ's are one for each column."""
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            apart = z[i, j] - x[i, j]
+            x[i, j] += tau[j] * apart
+            z[i, j] -= tau_second[j] * apart
+
+
+@compiled
+def _kick(x: Array, z: Array, g: Array, gamma: float, gamma_prime: Array) -> float:
+    """Subtract γ g from x and γ' g from z; return ‖x‖² + ‖z‖², which shows an entry not finite."""
+    square = 0.0
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            new_x = x[i, j] - gamma * g[i, j]
+            new_z = z[i, j] - gamma_prime[j] * g[i, j]
+            x[i, j] = new_x
+            z[i, j] = new_z
+            square += new_x * new_x + new_z * new_z
+    return square
+
+
 def _proximal_point(proximal: Proximal, v: Array, gamma: float, step: int) -> Array:
-    point = np.asarray(proximal(v.copy(), gamma), dtype=np.float64)
+    point = np.asarray(proximal(v, gamma), dtype=np.float64)
     if point.shape != v.shape or not np.isfinite(point).all():
         raise ValueError(
             f"proximal must return finite numbers in the shape {v.shape} of its argument, got "
@@ -320,18 +342,20 @@ def _proximal_point(proximal: Proximal, v: Array, gamma: float, step: int) -> Ar
     return point
 
 
-def _steps(x: Array, z: Array, times: Iterator[Array], jump: Jump) -> Iterator[State]:
+def _steps(x: Array, z: Array, times: Iterator[Array], jump: Jump, every: int) -> Iterator[State]:
     time = np.zeros(x.shape[1:])
-    y = x
-    for step, next_time in enumerate(chain([time], times)):
-        if step > 0:
-            after = np.empty_like(x), np.empty_like(x), np.empty_like(x)
-            jump(step, (time, next_time), (x, z), after)
-            (x, z, y), time = after, next_time
-        # Read-only, because the next step reads them after the reader had them.
-        for array in (time, x, z, y):
-            array.flags.writeable = False
-        yield State(step, time[()], x, z, y)
+    yield State(0, *map(_read_only, (time, x.copy(), z.copy(), x.copy())))
+    for step, next_time in enumerate(times, start=1):
+        y = np.empty_like(x) if step % every == 0 else None
+        jump(step, time, next_time, x, z, y)
+        time = next_time
+        if y is not None:
+            yield State(step, *map(_read_only, (time.copy(), x.copy(), z.copy(), y)))
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array[()]
 
 
 def _start(x0: ArrayLike, z0: ArrayLike | None, n_copies: int | None) -> tuple[Array, Array]:

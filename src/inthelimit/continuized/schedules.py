@@ -334,7 +334,7 @@ class UniformSchedule(Schedule):
     @property
     def rate(self) -> float:
         """The exponential rate c guaranteed."""
-        return float(np.sqrt(self.mu / self.L))
+        return float(np.sqrt(self.mu) / np.sqrt(self.L))
 
     # The terms in x = ct/2 are written as those of the convex schedule times a function of x that
     # is 1 at 0, so that μ may be arbitrarily small.
@@ -367,10 +367,10 @@ class UniformSchedule(Schedule):
     def _tau_prime(self, t0: Array, t1: Array) -> Array:
         tau, tau_second = self._mixing(t0, t1)
         rho, _, w0, w1 = self._log_tanh(t0, t1)
-        # Where τ is near 1, 1 − τ is w0/(1 − w0)² times the denominator below.
+        # Where τ is near 1, 1 − τ is w0/w1/(1 − w0)² times the denominator below.
         far = (rho > 1.0) & np.isfinite(rho)
         rho, w1 = np.where(far, rho, 1.0), np.where(far, w1, 0.5)
-        tau_prime_far = (rho - w1 + w0) / (rho + 1 / w1 - 2 + w0)
+        tau_prime_far = w1 * (rho - w1 + w0) / (1 + w1 * (rho - 2 + w0))
         tau_prime_near = tau_second / np.where(tau < 1.0, 1 - tau, 1.0)
         return np.where(far, tau_prime_far, tau_prime_near)
 
@@ -383,14 +383,16 @@ class UniformSchedule(Schedule):
         c = self.rate
         q0, q1 = np.exp(-c * t0), np.exp(-c * t1)
         rise = -np.expm1(-c * (t1 - t0)) / (1 + q1)
+        # At t0 = 0, and at subnormal t0, ρ is infinite.
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             rise = np.where(rise > 0.0, rise / -np.expm1(-c * t0), 0.0)
-        excess = 2 * q0 * rise
+            excess = 2 * q0 * rise
         rho = 2 * np.log1p(excess)
-        # ρ/(1 − w0) with 1 − w0 = 4 q0/(1 + q0)², in a form that survives q0 = 0.
-        finite = np.where(np.isfinite(excess), excess, 1.0)
-        shrink = _ratio(np.log1p(finite), finite)
-        s = shrink * (1 + q0) ** 2 * np.where(np.isfinite(rise), rise, 0.0)
+        # ρ/(1 − w0) with 1 − w0 = 4 q0/(1 + q0)², in a form that survives q0 = 0; where ρ is
+        # infinite it is not used.
+        finite = np.isfinite(excess)
+        excess, rise = np.where(finite, excess, 1.0), np.where(finite, rise, 1.0)
+        s = _ratio(np.log1p(excess), excess) * (1 + q0) ** 2 * rise
         return rho, s, np.tanh(c * t0 / 2) ** 2, np.tanh(c * t1 / 2) ** 2
 
     def _weights(self, t: Array) -> tuple[Array, Array]:
