@@ -1,0 +1,405 @@
+"""The graph that gossip runs on: edges that ring at random, and the constants of their rates.
+
+Edge {v, w} rings at the times of a Poisson process of rate P_vw, independently of the others, with
+Σ P_vw = 1: one ring per unit of time over the whole network.  Everything follows from the Laplacian
+
+    L_P = Σ P_vw (e_v − e_w)(e_v − e_w)ᵀ,
+
+through its smallest positive eigenvalue μ_gossip and the effective resistances
+
+    R_vw = (e_v − e_w)ᵀ L_P⁺ (e_v − e_w) ≤ 1/P_vw,    Σ P_vw R_vw = nodes − components  (Foster).
+
+In squared distance to consensus, averaging the two ends of each edge that rings contracts at rate
+θ = μ_gossip/2, the accelerated version at θ = √(μ_gossip/(2 max R)), which is never smaller.
+Source: arXiv:2106.07644, the sections on gossip.
+"""
+
+from collections.abc import Hashable
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.linalg import eigh
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, SuperLU, eigsh, splu
+
+from inthelimit import ConvergenceError, _checks
+from inthelimit._checks import Array
+
+Edges = NDArray[np.int64]
+
+# Up to here all eigenvalues of a dense matrix cost less than a second.
+DENSE_NODES = 1000
+# A weight matrix is symmetric up to the rounding of the formula that made its entries.
+SYMMETRY_TOLERANCE = 1e-12
+# The relative error of 1/μ_gossip that is let through; Lanczos reaches 1e-12 unless L_P is singular
+# to working precision.
+GAP_TOLERANCE = 1e-8
+# Columns of the inverse held at once, in numbers: 128 MB.
+BLOCK_ENTRIES = 2**24
+
+
+class GossipNetwork:
+    """A connected graph whose edges ring at given rates.
+
+    Parameters
+    ----------
+    weights : networkx.Graph, or symmetric sparse or dense matrix of shape (n, n), n ≥ 2
+        Positive weights of the edges, of any total; they are divided by it.  A graph carries them
+        as the edge attribute "weight", 1 where it is absent; parallel edges add up.
+    connected : bool, default True
+        Whether a graph in several pieces is an error.  With False every component goes to its own
+        consensus, the constants are the worst over the components, and isolated nodes are allowed.
+
+    Attributes
+    ----------
+    nodes : tuple
+        The n labels; 0, …, n − 1 for a matrix.
+    edges : ndarray of int64, shape (E, 2)
+        Pairs v < w of positions in `nodes`, in lexicographic order.
+    probabilities : ndarray, shape (E,)
+        The rates P_vw, of sum 1.
+    laplacian : scipy.sparse.csr_array, shape (n, n)
+        L_P.
+    component_of : ndarray of int64, shape (n,)
+        The component, 0, …, n_components − 1, of each node.
+    n_components : int
+
+    Raises
+    ------
+    ValueError
+        If there is a single node or no edge, a weight is not positive and finite, a matrix is not
+        square and symmetric, the graph is directed, has a self-loop, or is disconnected while
+        `connected` is true.
+
+    Notes
+    -----
+    Building costs O((n + E) log E).  The arrays are read-only.  Source: arXiv:2106.07644.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> network = GossipNetwork(nx.cycle_graph(20))
+    >>> round(network.max_resistance, 9), round(network.rate_accelerated, 5)
+    (19.0, 0.01135)
+    """
+
+    def __init__(
+        self, weights: nx.Graph | ArrayLike | sparse.sparray, *, connected: bool = True
+    ) -> None:
+        if isinstance(weights, nx.Graph):
+            nodes, edges, values = _read_graph(weights)
+        else:
+            nodes, edges, values = _read_matrix(weights)
+        self.nodes = nodes
+        self.edges, values = _merge_parallel(edges, values, len(nodes))
+        total = values.sum()
+        if not np.isfinite(total):
+            raise ValueError("weights must have a finite sum: divide them by a constant")
+        self.probabilities: Array = values / total
+        if not self.probabilities.min() > 0.0:
+            raise ValueError("weights must be within a factor 1e300 of one another")
+        self.laplacian = _laplacian(self.edges, self.probabilities, len(nodes))
+        count, labels = connected_components(self.laplacian, directed=False)
+        if connected and count > 1:
+            raise ValueError(
+                f"weights must be those of a connected graph, got {count} components: connect "
+                "them, or pass connected=False to let each find its own consensus"
+            )
+        self.n_components = int(count)
+        self.component_of: Edges = labels.astype(np.int64)
+        for array in (self.edges, self.probabilities, self.component_of, self.laplacian.data):
+            array.flags.writeable = False
+
+    def __repr__(self) -> str:
+        pieces = "" if self.n_components == 1 else f", {self.n_components} components"
+        return f"GossipNetwork({self.n_nodes} nodes, {self.n_edges} edges{pieces})"
+
+    @property
+    def n_nodes(self) -> int:
+        """The number n of nodes."""
+        return len(self.nodes)
+
+    @property
+    def n_edges(self) -> int:
+        """The number E of edges."""
+        return self.probabilities.size
+
+    @cached_property
+    def spectral_gap(self) -> float:
+        """The smallest positive eigenvalue μ_gossip of L_P, over all components.
+
+        Up to a thousand nodes from the dense matrix, O(n³); beyond, by the Lanczos method on the
+        pseudo-inverse, from one sparse factorisation: its cost is that of the factor's fill, small
+        on graphs that look like lines, trees or planar grids.
+
+        Raises
+        ------
+        ConvergenceError
+            If the residual says that the eigenvalue may be off by more than 1e-8 of itself.
+        """
+        if self.n_nodes <= DENSE_NODES:
+            return self._dense_gap()
+        return self._sparse_gap()
+
+    @cached_property
+    def effective_resistances(self) -> Array:
+        """The effective resistance R_vw of every edge, of shape (E,).
+
+        1/P_vw exactly on a forest; else from one sparse factorisation of the Laplacian with a node
+        of each component grounded, and n solves with its factors.
+        """
+        if self.n_edges == self.n_nodes - self.n_components:
+            resistances: Array = 1.0 / self.probabilities
+        else:
+            resistances = self._resistances_from_factor()
+        resistances.flags.writeable = False
+        return resistances
+
+    @cached_property
+    def max_resistance(self) -> float:
+        """The largest effective resistance of an edge."""
+        return float(self.effective_resistances.max())
+
+    @property
+    def rate_simple(self) -> float:
+        """The rate θ = μ_gossip/2 of randomized gossip."""
+        return self.spectral_gap / 2.0
+
+    @property
+    def rate_accelerated(self) -> float:
+        """The rate θ = √(μ_gossip/(2 max R)) of accelerated randomized gossip."""
+        return float(np.sqrt(self.spectral_gap / (2.0 * self.max_resistance)))
+
+    def consensus(self, x: ArrayLike) -> Array:
+        """Return what each node would agree on: the mean of x over its component.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,) or (n, copies)
+
+        Returns
+        -------
+        ndarray, of the shape of x
+        """
+        x = _checks.real_array("x", x)
+        if x.ndim not in (1, 2) or x.shape[0] != self.n_nodes:
+            raise ValueError(
+                f"x must have shape ({self.n_nodes},) or ({self.n_nodes}, copies), got {x.shape}"
+            )
+        return self._component_means(x)
+
+    def _component_means(self, x: Array) -> Array:
+        if self.n_components == 1:
+            return np.broadcast_to(x.mean(axis=0), x.shape).copy()
+        sizes = np.bincount(self.component_of)
+        shape = (self.n_components, self.n_nodes)
+        member = sparse.csr_array(
+            (np.ones(self.n_nodes), (self.component_of, np.arange(self.n_nodes))), shape=shape
+        )
+        means = ((member @ x).T / sizes).T
+        broadcast: Array = means[self.component_of]
+        return broadcast
+
+    def _dense_gap(self) -> float:
+        # Exactly n_components eigenvalues are zero, so the next one in order is the gap.
+        first = self.n_components
+        values = eigh(self.laplacian.toarray(), eigvals_only=True, subset_by_index=[first, first])
+        return float(values[0])
+
+    def _sparse_gap(self) -> float:
+        """Return the gap as the inverse of the largest eigenvalue of the pseudo-inverse."""
+        solve, kept = self._grounded()
+
+        def pseudo_inverse(b: Array) -> Array:
+            b = b.ravel()
+            x = np.zeros(self.n_nodes)
+            x[kept] = solve.solve((b - self._component_means(b))[kept])
+            return x - self._component_means(x)
+
+        # A fixed start, so that the same network gives the same digits; a sequence without a
+        # pattern, so that no symmetry of the graph hides the eigenvector from it.
+        start = np.sin(np.arange(1.0, self.n_nodes + 1.0) ** 2)
+        operator = LinearOperator((self.n_nodes, self.n_nodes), pseudo_inverse, dtype=np.float64)
+        try:
+            _, vectors = eigsh(
+                operator, k=1, which="LA", v0=pseudo_inverse(start), tol=1e-12, maxiter=1000
+            )
+        except ArpackNoConvergence as error:
+            raise ConvergenceError(
+                "Lanczos iterations for the spectral gap did not converge in 1000 restarts: "
+                "pass a schedule with a lower bound on the gap instead"
+            ) from error
+        v = vectors[:, 0]
+        # The energy is a sum of squares: no cancellation, unlike vᵀ(L_P v).
+        gap = float(self.probabilities @ np.subtract(*v[self.edges.T]) ** 2 / (v @ v))
+        residual = float(np.linalg.norm(gap * pseudo_inverse(v) - v) / np.linalg.norm(v))
+        if not residual <= GAP_TOLERANCE:
+            raise ConvergenceError(
+                f"spectral gap {gap:.3g} is known to {residual:.1e} only, more than "
+                f"{GAP_TOLERANCE:g}: the weights or the graph are too ill-conditioned; pass a "
+                "schedule with a lower bound on the gap instead"
+            )
+        return gap
+
+    def _grounded(self) -> tuple[SuperLU, NDArray[np.bool_]]:
+        """Return the factors of L_P without one node per component, and which nodes stay."""
+        kept = np.ones(self.n_nodes, dtype=np.bool_)
+        kept[np.unique(self.component_of, return_index=True)[1]] = False
+        inner = self.laplacian[kept][:, kept].tocsc()
+        # A weakly diagonally dominant M-matrix: pivots on the diagonal are stable in any order.
+        factors = splu(
+            inner,
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        return factors, kept
+
+    def _resistances_from_factor(self) -> Array:
+        """Return Z_vv + Z_ww − 2 Z_vw with Z the inverse, in blocks of columns of Z."""
+        factors, kept = self._grounded()
+        size = int(kept.sum())
+        row = np.where(kept, np.cumsum(kept) - 1, -1)
+        low, high = np.sort(row[self.edges], axis=1).T
+        own = np.zeros(size)
+        shared = np.zeros(self.n_edges)
+        order = np.argsort(high, kind="stable")
+        block = max(1, min(size, BLOCK_ENTRIES // size))
+        for first in range(0, size, block):
+            columns = np.arange(first, min(first + block, size))
+            rhs = np.zeros((size, columns.size))
+            rhs[columns, np.arange(columns.size)] = 1.0
+            inverse = factors.solve(rhs)
+            own[columns] = inverse[columns, np.arange(columns.size)]
+            bounds = np.searchsorted(high[order], [first, first + columns.size])
+            here = order[slice(*bounds)]
+            here = here[low[here] >= 0]
+            shared[here] = inverse[low[here], high[here] - first]
+        resistances: Array = np.where(low >= 0, own[low], 0.0) + own[high] - 2.0 * shared
+        return resistances
+
+
+def random_neighbour_weights(graph: nx.Graph) -> sparse.csr_array:
+    """Return the weights of nodes that wake at equal rates and call a random neighbour.
+
+    Parameters
+    ----------
+    graph : networkx.Graph
+        Without isolated nodes; its edge weights, if any, are not used.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n)
+        P_vw = (1/n)(1/deg v + 1/deg w) on the edges, of sum 1 over them.
+
+    Raises
+    ------
+    ValueError
+        If a node has no neighbour, or for the reasons that `GossipNetwork` gives.
+
+    Notes
+    -----
+    With clocks of rate 1 at the nodes there are n rings in a unit of time: divide the times of a
+    simulation by n.  Source: arXiv:2106.07644.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> random_neighbour_weights(nx.path_graph(3)).toarray().round(3)
+    array([[0. , 0.5, 0. ],
+           [0.5, 0. , 0.5],
+           [0. , 0.5, 0. ]])
+    """
+    if not isinstance(graph, nx.Graph):
+        raise ValueError(f"graph must be a networkx.Graph, got {type(graph).__name__}")
+    nodes, edges, _ = _read_graph(graph, weighted=False)
+    edges, _ = _merge_parallel(edges, np.ones(len(edges)), len(nodes))
+    n = len(nodes)
+    degrees = np.bincount(edges.ravel(), minlength=n)
+    if not degrees.all():
+        label = nodes[int(np.argmin(degrees))]
+        raise ValueError(f"graph must have no isolated nodes, got {label!r} without neighbours")
+    values = (1.0 / degrees[edges]).sum(axis=1) / n
+    half = sparse.coo_array((values, (edges[:, 0], edges[:, 1])), shape=(n, n))
+    return (half + half.T).tocsr()
+
+
+def _read_graph(
+    graph: nx.Graph, *, weighted: bool = True
+) -> tuple[tuple[Hashable, ...], Edges, Array]:
+    """Return labels, pairs of positions and weights of a networkx graph."""
+    if graph.is_directed():
+        raise ValueError("weights must be those of an undirected graph, got a directed one")
+    nodes = tuple(graph.nodes)
+    position = {node: i for i, node in enumerate(nodes)}
+    values = np.ones(graph.number_of_edges())
+    edges = np.empty((values.size, 2), dtype=np.int64)
+    for k, (v, w, weight) in enumerate(graph.edges(data="weight", default=1.0)):
+        edges[k] = position[v], position[w]
+        if weighted:
+            values[k] = _checks.number(f"weight of edge ({v!r}, {w!r})", weight)
+    _check_edges(nodes, edges, values)
+    return nodes, edges, values
+
+
+def _read_matrix(weights: Any) -> tuple[tuple[Hashable, ...], Edges, Array]:
+    """Return labels, pairs of positions and weights from a symmetric matrix."""
+    if not sparse.issparse(weights):
+        weights = sparse.coo_array(_checks.matrix("weights", weights))
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
+        raise ValueError(f"weights must be a square matrix, got shape {weights.shape}")
+    matrix = weights.tocsr(copy=True)
+    matrix.sum_duplicates()
+    matrix = sparse.csr_array(matrix)
+    values = _checks.real_array("weights", matrix.data)
+    matrix = sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    difference = abs(matrix - matrix.T)
+    if difference.nnz and difference.max() > SYMMETRY_TOLERANCE * np.abs(values).max():
+        entry = difference.tocoo()
+        worst = int(np.argmax(entry.data))
+        v, w = int(entry.coords[0][worst]), int(entry.coords[1][worst])
+        raise ValueError(
+            f"weights must be symmetric, got {matrix[v, w]} at ({v}, {w}) and {matrix[w, v]} at "
+            f"({w}, {v})"
+        )
+    upper = sparse.triu(matrix).tocoo()
+    edges = np.stack(upper.coords, axis=1).astype(np.int64)
+    nodes = tuple(range(matrix.shape[0]))
+    _check_edges(nodes, edges, upper.data)
+    return nodes, edges, upper.data
+
+
+def _check_edges(nodes: tuple[Hashable, ...], edges: Edges, values: Array) -> None:
+    if len(nodes) < 2:
+        raise ValueError(f"weights must be those of at least two nodes, got {len(nodes)}")
+    if not values.size:
+        raise ValueError("weights must have a positive total, got no edges")
+    loops = np.flatnonzero(edges[:, 0] == edges[:, 1])
+    if loops.size:
+        raise ValueError(
+            f"weights must have no self-loops, got one at node {nodes[edges[loops[0], 0]]!r}"
+        )
+    wrong = np.flatnonzero(~(values > 0.0))
+    if wrong.size:
+        v, w = (nodes[i] for i in edges[wrong[0]])
+        raise ValueError(f"weights must be > 0, got {values[wrong[0]]} on edge ({v!r}, {w!r})")
+
+
+def _merge_parallel(edges: Edges, values: Array, n: int) -> tuple[Edges, Array]:
+    """Return the edges with v < w, sorted, each once, and the sums of their weights."""
+    low, high = edges.min(axis=1), edges.max(axis=1)
+    keys, inverse = np.unique(low * n + high, return_inverse=True)
+    totals = np.bincount(inverse, weights=values).astype(np.float64, copy=False)
+    return np.stack((keys // n, keys % n), axis=1), totals
+
+
+def _laplacian(edges: Edges, probabilities: Array, n: int) -> sparse.csr_array:
+    v, w = edges.T
+    adjacency = sparse.coo_array((probabilities, (v, w)), shape=(n, n))
+    adjacency = adjacency + adjacency.T
+    degrees = sparse.dia_array((np.asarray(adjacency.sum(axis=1))[None], [0]), shape=(n, n))
+    return (degrees - adjacency).tocsr()
