@@ -13,6 +13,7 @@ Source: Nesterov (1983); Beck and Teboulle (2009); Su, Boyd and Candès, arXiv:1
 """
 
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +25,7 @@ from inthelimit.continuized._gradients import (
     Gradient,
     checked,
     require_convergent,
+    shaped,
     starting_point,
 )
 
@@ -31,6 +33,8 @@ from inthelimit.continuized._gradients import (
 # out, relative to what it says, is smaller than the square of this.
 SERIES_CHANGE = 1e-5
 MAX_HALVINGS = 200
+# Seconds to a minute; a smooth gradient needs some tens of evaluations an oscillation.
+MAX_EVALUATIONS = 1_000_000
 FLOW_TOLERANCE = 1e-11
 
 
@@ -208,7 +212,7 @@ def accelerated_flow(gradient: Gradient, x0: ArrayLike, times: ArrayLike) -> Arr
     if not pull.any() or times[-1] == 0.0:
         return np.repeat(x0[None, :], times.size, axis=0)
 
-    start = _end_of_series(evaluate, x0, pull, times[-1])
+    start = _end_of_series(shaped(gradient, None, clock="s ="), x0, pull, times[-1])
     early = times <= start
     displacement = np.empty((times.size, x0.size))
     for i in np.flatnonzero(early):
@@ -233,7 +237,10 @@ def _end_of_series(evaluate: Evaluate, x0: Array, pull: Array, end: float) -> fl
     for _ in range(MAX_HALVINGS):
         # The first guess may lie far away, where the gradient is anything, or infinite.
         with np.errstate(all="ignore"):
-            change = np.abs(evaluate(x0 - s * s / 8 * pull, s) - pull).max()
+            moved = x0 - s * s / 8 * pull
+            change = np.abs(evaluate(moved, s) - pull).max()
+        if s < end and np.array_equal(moved, x0):
+            break
         if change <= SERIES_CHANGE * np.abs(pull).max():
             return s
         s /= 2
@@ -246,8 +253,14 @@ def _end_of_series(evaluate: Evaluate, x0: Array, pull: Array, end: float) -> fl
 def _integrate(evaluate: Evaluate, x0: Array, pull: Array, start: float, times: Array) -> Array:
     """Return x − x_0 at the times, all beyond `start`, from the series at `start`."""
     d = x0.size
+    evaluations = count(1)
 
     def velocity(s: float, state: Array) -> Array:
+        if next(evaluations) > MAX_EVALUATIONS:
+            raise ConvergenceError(
+                f"accelerated_flow used {MAX_EVALUATIONS} gradients by s = {s:.6g}. "
+                f"Ask for earlier times, or for a gradient that is smooth"
+            )
         return np.concatenate([state[d:], -3 / s * state[d:] - evaluate(x0 + state[:d], s)])
 
     first = np.concatenate(_series(evaluate, x0, pull, start))
