@@ -1,0 +1,6 @@
+"""Asynchronous gossip: neighbours average when their edge rings, and the accelerated version."""
+
+from inthelimit.gossip.moments import GossipMoments, exact_second_moments
+from inthelimit.gossip.rates import exact_rate, gossip_bound
+
+__all__ = ["GossipMoments", "exact_rate", "exact_second_moments", "gossip_bound"]
