@@ -328,6 +328,19 @@ def test_the_clock_is_a_poisson_process_for_each_copy():
     assert abs(np.corrcoef(gaps[:, 0], gaps[:, 1])[0, 1]) < 0.6
 
 
+def test_a_gap_drawn_as_zero_is_harmless():
+    class Zeros(np.random.Generator):
+        def exponential(self, size):
+            return np.zeros(size)
+
+    for schedule in SCHEDULES.values():
+        run = continuized_nesterov(
+            gradient, np.ones(5), schedule, n_steps=3, rng=Zeros(np.random.PCG64())
+        )
+        assert np.isfinite(run.z).all()
+        assert run.times[1] > 0.0
+
+
 def test_the_regular_clock_is_much_like_nesterov():
     schedule = convex_schedule(1.0)
     run = continuized_nesterov(
@@ -471,12 +484,15 @@ def test_gradient_descent_is_its_closed_form_and_below_its_bound():
 
 def test_nesterov_is_the_recursion_and_below_its_bounds():
     """Per eigenvalue, x_{k+1} = (1 − h)((1 + β) x_k − β x_{k−1}); at β = 0 it is descent."""
+    q = np.sqrt(0.01)
+    for mu, weight in ((0.0, lambda k: (k - 1) / (k + 2)), (0.01, lambda k: (1 - q) / (1 + q))):
+        x = nesterov(gradient, np.ones(5), L=1.0, mu=mu, n_steps=50)
+        previous, current = np.ones(5), (1 - H) * np.ones(5)
+        for k in range(1, 50):
+            np.testing.assert_allclose(x[k], current, atol=1e-14)
+            beta = weight(k)
+            previous, current = current, (1 - H) * ((1 + beta) * current - beta * previous)
     x = nesterov(gradient, np.ones(5), L=1.0, n_steps=200)
-    previous, current = np.ones(5), (1 - H) * np.ones(5)
-    for k in range(1, 200):
-        beta = (k - 1) / (k + 2)
-        np.testing.assert_allclose(x[k], current, atol=1e-14)
-        previous, current = current, (1 - H) * ((1 + beta) * current - beta * previous)
     k = np.arange(201)
     values = value(x[:, :, None])[:, 0]
     assert (values <= 2 * 5.0 / (k + 1) ** 2).all()
@@ -514,6 +530,14 @@ def test_accelerated_flow_is_the_bessel_function():
     np.testing.assert_allclose(flow[early] - 1, -(u[early] ** 2) / 8, rtol=1e-4, atol=1e-16)
     value_bound = 2 * 4.0 / s**2
     assert (0.5 * flow**2 @ h <= value_bound).all()
+
+
+def test_the_flow_starts_with_two_terms_of_its_series_and_their_slopes():
+    """x = 1 − s²/8 + s⁴/192 − …; what the fourth power says is 1e-11 and more here."""
+    for times in ([0.008], [0.012]):
+        s = times[0]
+        exact = 1 - s**2 / 8 + s**4 / 192
+        assert accelerated_flow(lambda x: x, [1.0], times)[0, 0] == pytest.approx(exact, abs=1e-14)
 
 
 def test_accelerated_flow_of_a_nonlinear_gradient_agrees_with_another_start():

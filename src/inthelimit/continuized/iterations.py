@@ -18,7 +18,7 @@ that are not exponential, and their bounds are no part of the papers.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -168,9 +168,10 @@ def continuized_steps(
     every : int, default 1
         Yield steps 0, every, 2 every, … only.
 
-    Yields
-    ------
-    State
+    Returns
+    -------
+    iterator of State
+        Endless, unless the clock is given.
 
     Raises
     ------
@@ -200,8 +201,11 @@ def continuized_steps(
     x, z = _start(x0, z0, n_copies)
     times = _clock(clock, _checks.generator("rng", rng), x.shape[1:])
     every = _checks.integer("every", every, at_least=1)
-    jump = _jump(gradient, schedule, rng, proximal)
-    return _steps(x, z, times, jump, every)
+    if not isinstance(schedule, Schedule):
+        raise ValueError(f"schedule must be a Schedule, got {schedule!r}")
+    if proximal is not None and not callable(proximal):
+        raise ValueError(f"proximal must be callable, got {proximal!r}")
+    return _steps(_Process(x, z, schedule, shaped(gradient, rng), proximal), times, every)
 
 
 def continuized_nesterov(
@@ -253,59 +257,90 @@ def continuized_nesterov(
     ((61, 2, 50), True)
     """
     n_steps = _checks.integer("n_steps", n_steps, at_least=0)
-    x, z = _start(x0, z0, n_copies)
-    clock_times = _clock(clock, _checks.generator("rng", rng), x.shape[1:], n_steps)
-    jump = _jump(gradient, schedule, rng, proximal)
-    xs, zs = np.empty((2, n_steps + 1, *x.shape))
-    ys = np.empty((n_steps, *x.shape))
-    times = np.empty((n_steps + 1, *x.shape[1:]))
-    xs[0], zs[0], times[0] = x, z, 0.0
-    for k, time in zip(range(n_steps), clock_times, strict=False):
-        jump(k + 1, times[k], time, x, z, ys[k])
-        xs[k + 1], zs[k + 1], times[k + 1] = x, z, time
-    times, xs, zs, ys = (_read_only(array) for array in (times, xs, zs, ys))
-    return ContinuizedRun(times, xs, zs, ys, schedule)
+    states = continuized_steps(
+        gradient, x0, schedule, rng=rng, z0=z0, n_copies=n_copies, clock=clock, proximal=proximal
+    )
+    if not isinstance(clock, str) and np.shape(clock)[0] < n_steps:
+        raise ValueError(f"clock must have n_steps = {n_steps} times, got {np.shape(clock)[0]}")
+    start = next(states)
+    x, z = np.empty((2, n_steps + 1, *start.x.shape))
+    y, times = np.empty_like(x[1:]), np.empty((n_steps + 1, *np.shape(start.time)))
+    x[0], z[0], times[0] = start.x, start.z, start.time
+    for state in islice(states, n_steps):
+        k = state.step
+        x[k], z[k], y[k - 1], times[k] = state.x, state.z, state.y, state.time
+    times, x, z, y = (_read_only(array) for array in (times, x, z, y))
+    return ContinuizedRun(times, x, z, y, schedule)
 
 
-Jump = Callable[[int, Array, Array, Array, Array, Array | None], None]
+def _steps(process: "_Process", times: Iterator[Array], every: int) -> Iterator[State]:
+    """Yield every `every`-th state; a jump that nobody reads is one pass with the mixing after."""
+    step, time = 0, np.zeros(process.x.shape[1:])
+    yield process.state(step, time, process.x.copy())
+    upcoming, mixed = next(times, None), False
+    while upcoming is not None:
+        if not mixed:
+            process.mix(time, upcoming)
+        step, time = step + 1, upcoming
+        if step % every == 0:
+            y = process.x.copy()
+            process.evaluate(step)
+            process.kick(step, time)
+            yield process.state(step, time, y)
+            upcoming, mixed = next(times, None), False
+        else:
+            process.evaluate(step)
+            upcoming, mixed = next(times, None), True
+            process.kick(step, time, until=upcoming)
 
 
-def _jump(
-    gradient: Gradient,
-    schedule: Schedule,
-    rng: np.random.Generator,
-    proximal: Proximal | None,
-) -> Jump:
-    """Return the map that takes x and z, in place, through one iteration, and writes y if asked."""
-    if not isinstance(schedule, Schedule):
-        raise ValueError(f"schedule must be a Schedule, got {schedule!r}")
-    if proximal is not None and not callable(proximal):
-        raise ValueError(f"proximal must be callable, got {proximal!r}")
-    evaluate = shaped(gradient, rng)
+class _Process:
+    """The pair x, z of shape (d,) or (d, copies), moved in place."""
 
-    def jump(step: int, t0: Array, t1: Array, x: Array, z: Array, y: Array | None) -> None:
-        flat_x, flat_z = x.reshape(x.shape[0], -1), z.reshape(x.shape[0], -1)
-        _mix(flat_x, flat_z, *map(np.atleast_1d, schedule._mixing(t0, t1)))
-        if y is not None:
-            y[...] = x
-        g = evaluate(x, step)
-        at_jump = schedule._parameters(t1)
-        gamma, gamma_prime = float(np.ravel(at_jump.gamma)[0]), np.atleast_1d(at_jump.gamma_prime)
-        new_x = None
-        if proximal is not None:
-            require_finite(g, f"step {step}")
-            new_x = _proximal_point(proximal, x - gamma * g, gamma, step)
-            g = (x - new_x) / gamma
-        # Arrays of one kind only, so that the kernel is compiled once.
-        g = np.require(g, requirements=["C", "W"])
-        square = _kick(flat_x, flat_z, g.reshape(flat_x.shape), gamma, gamma_prime)
+    def __init__(
+        self,
+        x: Array,
+        z: Array,
+        schedule: Schedule,
+        gradient: Callable[[Array, float], Array],
+        proximal: Proximal | None,
+    ) -> None:
+        self.x, self.z, self.g = x, z, x
+        self.pair = x.reshape(x.shape[0], -1), z.reshape(x.shape[0], -1)
+        self.schedule, self.gradient, self.proximal = schedule, gradient, proximal
+
+    def state(self, step: int, time: Array, y: Array) -> State:
+        arrays = (np.array(time), self.x.copy(), self.z.copy(), y)
+        return State(step, *map(_read_only, arrays))
+
+    def mix(self, t0: Array, t1: Array) -> None:
+        _mix(*self.pair, *map(np.atleast_1d, self.schedule._mixing(t0, t1)))
+
+    def evaluate(self, step: int) -> None:
+        self.g = self.gradient(self.x, step)
+
+    def kick(self, step: int, time: Array, until: Array | None = None) -> None:
+        """Jump, and mix up to `until` if it is given."""
+        gamma, gamma_prime = self.schedule._kicks(time)
+        if self.proximal is not None:
+            require_finite(self.g, f"step {step}")
+            point = _proximal_point(self.proximal, self.x - gamma * self.g, gamma, step)
+            self.g = (self.x - point) / gamma
+        # Arrays of one kind only, so that a kernel is compiled once.
+        g = np.require(self.g, requirements=["C", "W"]).reshape(self.pair[0].shape)
+        kicks = gamma, np.atleast_1d(gamma_prime)
+        if until is None or self.proximal is not None:
+            square = _kick(*self.pair, g, *kicks)
+        else:
+            taus = map(np.atleast_1d, self.schedule._mixing(time, until))
+            square = _kick_and_mix(*self.pair, g, *kicks, *taus)
         if not np.isfinite(square):
-            require_finite(g, f"step {step}")
+            require_finite(self.g, f"step {step}")
             require_convergent(square, step)
-        if new_x is not None:
-            x[...] = new_x
-
-    return jump
+        if self.proximal is not None:
+            self.x[...] = point
+            if until is not None:
+                self.mix(time, until)
 
 
 @compiled
@@ -332,6 +367,29 @@ def _kick(x: Array, z: Array, g: Array, gamma: float, gamma_prime: Array) -> flo
     return square
 
 
+@compiled
+def _kick_and_mix(
+    x: Array,
+    z: Array,
+    g: Array,
+    gamma: float,
+    gamma_prime: Array,
+    tau: Array,
+    tau_second: Array,
+) -> float:
+    """Do what `_kick` and then `_mix` do, reading and writing each number once."""
+    square = 0.0
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            new_x = x[i, j] - gamma * g[i, j]
+            new_z = z[i, j] - gamma_prime[j] * g[i, j]
+            apart = new_z - new_x
+            x[i, j] = new_x + tau[j] * apart
+            z[i, j] = new_z - tau_second[j] * apart
+            square += new_x * new_x + new_z * new_z
+    return square
+
+
 def _proximal_point(proximal: Proximal, v: Array, gamma: float, step: int) -> Array:
     point = np.asarray(proximal(v, gamma), dtype=np.float64)
     if point.shape != v.shape or not np.isfinite(point).all():
@@ -340,17 +398,6 @@ def _proximal_point(proximal: Proximal, v: Array, gamma: float, step: int) -> Ar
             f"shape {point.shape} at step {step}"
         )
     return point
-
-
-def _steps(x: Array, z: Array, times: Iterator[Array], jump: Jump, every: int) -> Iterator[State]:
-    time = np.zeros(x.shape[1:])
-    yield State(0, *map(_read_only, (time, x.copy(), z.copy(), x.copy())))
-    for step, next_time in enumerate(times, start=1):
-        y = np.empty_like(x) if step % every == 0 else None
-        jump(step, time, next_time, x, z, y)
-        time = next_time
-        if y is not None:
-            yield State(step, *map(_read_only, (time.copy(), x.copy(), z.copy(), y)))
 
 
 def _read_only(array: Array) -> Array:
@@ -381,7 +428,6 @@ def _clock(
     clock: str | ArrayLike,
     rng: np.random.Generator,
     copies: tuple[int, ...],
-    n_steps: int | None = None,
 ) -> Iterator[Array]:
     """Return the iterator over T_1, T_2, …, each of shape () or (copies,)."""
     if isinstance(clock, str):
@@ -395,13 +441,13 @@ def _clock(
             f"clock must have shape (K,)"
             f"{f' or (K, {copies[0]})' if copies else ''}, got {times.shape}"
         )
-    if n_steps is not None and times.shape[0] < n_steps:
-        raise ValueError(f"clock must have n_steps = {n_steps} times, got {times.shape[0]}")
     gaps = np.diff(times, axis=0, prepend=0.0)
     if (gaps <= 0.0).any():
         k = int(np.argwhere(gaps <= 0.0)[0][0])
         raise ValueError(f"clock must be positive and increasing, but is not at index {k}")
-    return (np.broadcast_to(time, copies) for time in times)
+    if times.ndim == 1:
+        times = times.reshape(-1, *(1 for _ in copies))
+    return iter(np.broadcast_to(times, (times.shape[0], *copies)))
 
 
 def _poisson(rng: np.random.Generator, copies: tuple[int, ...]) -> Iterator[Array]:
