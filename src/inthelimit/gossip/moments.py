@@ -138,13 +138,13 @@ def exact_second_moments(
         # Nothing hears z; left out, it does not set the scale of rounding.
         z = np.zeros_like(x)
     state = np.stack([np.outer(x, x), np.outer(x, z), np.outer(z, z)])
-    center = _centering(network)
+    clean = _cleaner(network)
     moment = np.empty((instants.size, *state.shape[1:]))
     z_errors = np.empty(instants.size)
     now = 0.0
     step = instants[-1]
     for i, instant in enumerate(instants):
-        state, step = _advance(drift, center, state, now, instant, step)
+        state, step = _advance(drift, clean, state, now, instant, step)
         moment[i], z_errors[i], now = state[0], np.trace(state[2]), instant
     errors = np.trace(moment, axis1=1, axis2=2)
     return GossipMoments(instants, errors, errors if method == "simple" else z_errors, moment)
@@ -186,7 +186,7 @@ def deviations(
 
 def _advance(
     drift: Callable[[Array], Array],
-    center: Callable[[Array], Array],
+    clean: Callable[[Array], Array],
     state: Array,
     start: float,
     end: float,
@@ -194,8 +194,8 @@ def _advance(
 ) -> tuple[Array, float]:
     """Return the state at time `end` from that at `start`, and the length of the last full step.
 
-    The consensus part is zero, but rounding would feed it and it does not decay, so it is removed
-    after every step.
+    The consensus part is zero, and X and Z are symmetric; what rounding adds to that would not
+    decay, so it is removed after every step.
     """
     left = end - start
     while left > 0.0:
@@ -204,7 +204,7 @@ def _advance(
         if n_terms == 0:
             step = length / 2.0
             continue
-        state = center(result)
+        state = clean(result)
         left -= length
         if n_terms < FEW_TERMS and length == step:
             step *= 1.5
@@ -232,18 +232,20 @@ def _taylor(drift: Callable[[Array], Array], state: Array, length: float) -> tup
     return total, n_terms
 
 
-def _centering(network: GossipNetwork) -> Callable[[Array], Array]:
-    """Return the projection of n × n blocks, from both sides, off the means over components."""
+def _cleaner(network: GossipNetwork) -> Callable[[Array], Array]:
+    """Return the projection of (X, Y, Z) off consensus, from both sides, with X and Z symmetric."""
     component = network.component_of
     average = np.zeros((network.n_nodes, network.n_components))
     average[np.arange(network.n_nodes), component] = 1.0 / np.bincount(component)[component]
 
-    def center(state: Array) -> Array:
+    def clean(state: Array) -> Array:
         for _ in range(2):
             state = (state - (state @ average)[..., component]).swapaxes(1, 2)
-        return np.ascontiguousarray(state)
+        state = np.ascontiguousarray(state)
+        state[::2] = (state[::2] + state[::2].swapaxes(1, 2)) / 2.0
+        return state
 
-    return center
+    return clean
 
 
 def _drift(network: GossipNetwork, p: Parameters, kept: float) -> Callable[[Array], Array]:
