@@ -30,7 +30,7 @@ class UniformSchedule(Schedule):
     A = sinh²(ct/2)/μ and B = cosh²(ct/2).  For ct ≪ 1 it is the convex schedule, for ct ≫ 1 the
     exponential one.  Made by `uniform_schedule`.
 
-    Attributes
+    Parameters
     ----------
     L : float
         1/γ.

@@ -52,7 +52,7 @@ class ConvexSchedule(Schedule):
 
     Made by `convex_schedule` and, with κ̃ > 1, by `least_squares_schedule`.
 
-    Attributes
+    Parameters
     ----------
     L : float
         1/γ.
@@ -105,7 +105,7 @@ class ExponentialSchedule(Schedule):
 
     Made by `strongly_convex_schedule` and, with κ̃ > 1, by `least_squares_schedule`.
 
-    Attributes
+    Parameters
     ----------
     L : float
         1/γ.
@@ -159,7 +159,7 @@ class ConstantSchedule(Schedule):
 
     Made by `constant_schedule`.
 
-    Attributes
+    Parameters
     ----------
     eta, eta_prime, gamma, gamma_prime : float
         The coefficients.
