@@ -379,23 +379,51 @@ def test_a_run_is_its_seed_and_a_prefix_of_a_longer_one():
         np.testing.assert_allclose(long.x[k + 1], kicked, atol=1e-13)
 
 
-def test_steps_yield_what_a_run_keeps():
-    options = {"n_copies": 2, "schedule": SCHEDULES["exponential"]}
-    run = continuized_nesterov(gradient, np.ones(5), n_steps=12, rng=seeded(13), **options)
-    states = list(islice(continuized_steps(gradient, np.ones(5), rng=seeded(13), **options), 13))
-    thinned = list(
-        islice(continuized_steps(gradient, np.ones(5), rng=seeded(13), every=4, **options), 4)
+@pytest.mark.parametrize("proximal", [None, soft_threshold])
+@pytest.mark.parametrize("name", ["exponential", "uniform"])
+def test_steps_yield_what_a_run_keeps_all_of_them_or_some(name, proximal):
+    def noisy(x, rng):
+        return gradient(x) + rng.normal(size=x.shape)
+
+    def steps(n, **more):
+        states = continuized_steps(
+            noisy,
+            np.ones(5),
+            SCHEDULES[name],
+            rng=seeded(13),
+            n_copies=2,
+            proximal=proximal,
+            **more,
+        )
+        return list(islice(states, n))
+
+    run = continuized_nesterov(
+        noisy, np.ones(5), SCHEDULES[name], n_steps=12, rng=seeded(13), **options
     )
+    states, thinned = kept(13, every=1), kept(4, every=4)
     assert [state.step for state in states] == list(range(13))
     assert [state.step for state in thinned] == [0, 4, 8, 12]
     for state in (*states, *thinned):
+        y = run.y[state.step - 1] if state.step else run.x[0]
         np.testing.assert_array_equal(state.time, run.times[state.step])
-        np.testing.assert_array_equal(state.x, run.x[state.step])
-        np.testing.assert_array_equal(state.z, run.z[state.step])
-        np.testing.assert_array_equal(state.y, run.y[state.step - 1] if state.step else run.x[0])
+        np.testing.assert_allclose(state.x, run.x[state.step], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(state.z, run.z[state.step], rtol=0, atol=1e-11)
+        np.testing.assert_allclose(state.y, y, rtol=0, atol=1e-12)
         for array in (state.x, state.z, state.y, run.x, run.y, run.z, run.times):
             with pytest.raises(ValueError, match="read-only"):
                 array[0] = 1.0
+
+
+def test_jumps_that_nobody_reads_are_checked_too():
+    def unread(gradient, schedule):
+        return list(
+            islice(continuized_steps(gradient, np.ones(5), schedule, rng=seeded(), every=1000), 2)
+        )
+
+    with pytest.raises(ValueError, match=r"gradient must return finite numbers, got nan .* step 7"):
+        unread(nan_from_step(7), SCHEDULES["convex"])
+    with pytest.raises(ConvergenceError, match=r"diverged: .* at step \d+\. Take a larger L"):
+        unread(gradient, convex_schedule(0.2))
 
 
 def test_a_given_clock_ends_the_steps():
