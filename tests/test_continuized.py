@@ -385,15 +385,11 @@ def test_steps_yield_what_a_run_keeps_all_of_them_or_some(name, proximal):
     def noisy(x, rng):
         return gradient(x) + rng.normal(size=x.shape)
 
-    def steps(n, **more):
+    options = {"n_copies": 2, "proximal": proximal}
+
+    def kept(n, every):
         states = continuized_steps(
-            noisy,
-            np.ones(5),
-            SCHEDULES[name],
-            rng=seeded(13),
-            n_copies=2,
-            proximal=proximal,
-            **more,
+            noisy, np.ones(5), SCHEDULES[name], rng=seeded(13), every=every, **options
         )
         return list(islice(states, n))
 

@@ -148,7 +148,7 @@ def continuized_steps(
     gradient : callable
         ``gradient(x)``, with x of shape (d,) or (d, copies), returns ∇f(x) in the same shape; or
         ``gradient(x, rng)`` returns an unbiased estimate, independent for each copy.  Its x is
-        read-only.
+        read-only, and moves on after the call: copy what you keep of it.
     x0 : array_like, shape (d,) or (d, copies)
         Starting point; with columns, one for each copy.
     schedule : Schedule
@@ -156,7 +156,7 @@ def continuized_steps(
     rng : numpy.random.Generator
         Each step draws the gaps of all copies first, and the noise of the gradient then.
     z0 : array_like, shape of x0 or (d,), optional
-        Starting point of z; x0 if not given.  The theorems are for x_0 = z_0 or any two points.
+        Starting point of z; x0 if not given.  The theorems allow any.
     n_copies : int, optional
         Run this many copies from the one x0 of shape (d,), as columns with clocks of their own.
     clock : {"poisson", "regular"} or array_like, shape (K,) or (K, copies)
