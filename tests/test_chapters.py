@@ -74,6 +74,17 @@ def wide(moments):
     return dataclasses.replace(moments, xx=1.1 * moments.xx)
 
 
+def loose(network):
+    """The same graph, with its largest resistance one part in ten too small."""
+    network.__dict__["max_resistance"] = 0.9 * network.max_resistance
+    return network
+
+
+def far(gossip):
+    """The same gossip, with distances to consensus one part in ten too large."""
+    return dataclasses.replace(gossip, errors=1.1 * gossip.errors)
+
+
 # Each line: a chapter, a function that it imports, and how its result is spoilt.
 SPOILT = [
     ("01-incremental-learning", "inthelimit.diagonal.incremental_path", later),
@@ -86,6 +97,10 @@ SPOILT = [
     ("07-continuized-nesterov", "inthelimit.continuized.second_moments", wide),
     ("07-continuized-nesterov", "inthelimit.continuized.accelerated_flow", np.sin),
     ("07-continuized-nesterov", "inthelimit.lasso.lasso_path", later),
+    ("08-noise-and-gossip", "inthelimit.continuized.second_moments", wide),
+    ("08-noise-and-gossip", "inthelimit.graphs.GossipNetwork", loose),
+    ("08-noise-and-gossip", "inthelimit.gossip.exact_second_moments", far),
+    ("08-noise-and-gossip", "inthelimit.gossip.accelerated_randomized_gossip", far),
 ]
 
 
