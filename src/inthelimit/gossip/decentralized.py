@@ -34,10 +34,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
+from inthelimit.gossip.asynchronous import simulate_clocks
 from inthelimit.graphs import GossipNetwork
 
 ConjugateGradient = Callable[[Array, NDArray[np.int64]], ArrayLike]
 
+STEPS = ("resistance", "uniform")
 # Beyond this size the squares of a conjugate gradient may overflow.
 LARGEST_DUAL = 1e150
 
@@ -93,7 +95,7 @@ def decentralized_optimization(
     L, mu : float
         Every f_v is μ-strongly convex with L-Lipschitz gradient, 0 < μ ≤ L.
     rng : numpy.random.Generator
-        Draws the number of rings, then their times, then their edges.
+        Draws the rings, as `simulate_clocks` does.
     horizon : float
         The run covers [0, horizon]; ≥ 0.
     times : array_like, shape (T,), optional
@@ -138,39 +140,35 @@ def decentralized_optimization(
     mu = _checks.number("mu", mu, above=0.0)
     if mu > L:
         raise ValueError(f"mu must be ≤ L = {L:g}, got {mu}")
-    rng = _checks.generator("rng", rng)
     horizon = _checks.number("horizon", horizon, at_least=0.0)
     readings = _readings(times, horizon)
-    _checks.choice("steps", steps, ("resistance", "uniform"))
+    _checks.choice("steps", steps, STEPS)
+    clocks = simulate_clocks(network, horizon=horizon, rng=rng)
 
     gap, resistance = network.spectral_gap, network.max_resistance
     theta = float(np.sqrt(mu / L * gap / (2.0 * resistance)))
-    nodes = _Nodes(network.n_nodes, d, theta)
-    share = network.effective_resistances / resistance if steps == "resistance" else None
-    step = mu / 2.0 * (np.ones(network.n_edges) if share is None else share)
-    z_step = float(np.sqrt(mu * L / (2.0 * gap * resistance)))
+    z_step = float(np.sqrt(mu / gap * L / (2.0 * resistance)))
+    share = network.effective_resistances / resistance if steps == "resistance" else 1.0
+    y_steps = np.broadcast_to(mu / 2.0 * share, network.n_edges)
 
-    rings, edges = _rings(network, horizon, rng)
+    nodes = _Nodes(network.n_nodes, d, theta)
     everyone = np.arange(network.n_nodes)
     dual = np.empty((readings.size, network.n_nodes, d))
     primal = np.empty_like(dual)
     heard = 0
     for i, now in enumerate(readings):
-        until = int(np.searchsorted(rings, now, side="right"))
+        until = int(np.searchsorted(clocks.times, now, side="right"))
         for k in range(heard, until):
-            ends = network.edges[edges[k]]
-            y = nodes.wake(ends, rings[k])
-            if not np.abs(y).max() <= LARGEST_DUAL:
-                raise ConvergenceError(
-                    f"the dual variables exceed {LARGEST_DUAL:g} at ring {k + 1}, t = "
-                    f"{rings[k]:.6g}: mu is larger, or L smaller, than some f_v allows"
-                )
+            edge = clocks.edges[k]
+            ends = network.edges[edge]
+            y = nodes.wake(ends, clocks.times[k])
+            _check_size(y, k + 1, clocks.times[k])
             first, second = _evaluate(conjugate_gradient, y, ends, f"at ring {k + 1}")
-            nodes.exchange(ends, first - second, step[edges[k]], z_step)
+            nodes.exchange(ends, first - second, y_steps[edge], z_step)
         heard = until
         dual[i] = nodes.look(now)
         primal[i] = _evaluate(conjugate_gradient, dual[i].copy(), everyone, f"at time {now:g}")
-    return DecentralizedRun(readings, primal, dual, theta, rings.size)
+    return DecentralizedRun(readings, primal, dual, theta, clocks.times.size)
 
 
 class _Nodes:
@@ -184,26 +182,35 @@ class _Nodes:
 
     def wake(self, ends: NDArray[np.int64], now: float) -> Array:
         """Mix the numbers of some nodes up to now, and return their y."""
-        mixed = self._mixed(ends, now)
-        self.y[ends] += mixed
-        self.z[ends] -= mixed
+        moved = self._moved(ends, now)
+        self.y[ends] += moved
+        self.z[ends] -= moved
         self.last[ends] = now
         return self.y[ends]
 
     def look(self, now: float) -> Array:
-        """Return y of all nodes as of now, leaving them asleep."""
-        y: Array = self.y + self._mixed(slice(None), now)
+        """Return y of all nodes as of now, without waking them."""
+        y: Array = self.y + self._moved(slice(None), now)
         return y
 
-    def exchange(self, ends: NDArray[np.int64], g: Array, step: float, z_step: float) -> None:
+    def exchange(self, ends: NDArray[np.int64], g: Array, y_step: float, z_step: float) -> None:
+        """Move the first end by −g and the second by g, times the steps of y and z."""
         signed = np.stack([-g, g])
-        self.y[ends] += step * signed
+        self.y[ends] += y_step * signed
         self.z[ends] += z_step * signed
 
-    def _mixed(self, which: NDArray[np.int64] | slice, now: float) -> Array:
+    def _moved(self, which: NDArray[np.int64] | slice, now: float) -> Array:
         weight = -0.5 * np.expm1(-2.0 * self.theta * (now - self.last[which]))
-        mixed: Array = weight[:, None] * (self.z[which] - self.y[which])
-        return mixed
+        moved: Array = weight[:, None] * (self.z[which] - self.y[which])
+        return moved
+
+
+def _check_size(y: Array, ring: int, now: float) -> None:
+    if not np.abs(y).max() <= LARGEST_DUAL:
+        raise ConvergenceError(
+            f"the dual variables exceed {LARGEST_DUAL:g} at ring {ring}, t = {now:.6g}: mu is "
+            f"larger, or L smaller, than some f_v allows"
+        )
 
 
 def _evaluate(
@@ -217,16 +224,6 @@ def _evaluate(
     if value.dtype.kind not in "biuf" or not np.isfinite(value).all():
         raise ValueError(f"conjugate_gradient must be finite, got {value.ravel()} {when}")
     return value.astype(np.float64, copy=False)
-
-
-def _rings(
-    network: GossipNetwork, horizon: float, rng: np.random.Generator
-) -> tuple[Array, NDArray[np.int64]]:
-    """Return the times and edges of the rings up to `horizon`, one per unit of time on average."""
-    count = int(rng.poisson(horizon))
-    times = np.sort(rng.uniform(0.0, horizon, size=count))
-    edges = rng.choice(network.n_edges, size=count, p=network.probabilities)
-    return times, edges.astype(np.int64, copy=False)
 
 
 def _readings(times: ArrayLike | None, horizon: float) -> Array:

@@ -31,8 +31,8 @@ from inthelimit.continuized.schedules import (
     Parameters,
     Schedule,
     constant_schedule,
-    least_squares_schedule,
 )
+from inthelimit.gossip.asynchronous import accelerated_schedule
 from inthelimit.graphs import GossipNetwork
 
 METHODS = ("accelerated", "simple")
@@ -97,8 +97,8 @@ def exact_second_moments(
         Any constant η, η', γ, γ' in place of those of the theorem; only if accelerated.  The
         system may diverge under it.
     z0 : array_like, shape (n,), optional
-        The second numbers of the nodes, of the same mean as `x0` on each component; `x0` by
-        default.  Only if accelerated.
+        The second numbers of the nodes, `x0` by default.  Where their mean over a component is not
+        that of `x0`, x drifts away from the consensus of `x0`.  Only if accelerated.
     loss : float, default 0
         The probability, in [0, 1), that a ring is lost; mixing goes on.
 
@@ -130,7 +130,7 @@ def exact_second_moments(
     array([0.9375, 0.1729])
     """
     parameters = coefficients(network, method, schedule)
-    x, z = deviations(network, method, x0, z0)
+    x, z, apart = deviations(network, method, x0, z0)
     instants = _checks.increasing("times", times, at_least=0.0)
     loss = _checks.number("loss", loss, at_least=0.0, below=1.0)
     drift = _drift(network, parameters, 1.0 - loss)
@@ -138,7 +138,7 @@ def exact_second_moments(
         # Nothing hears z; left out, it does not set the scale of rounding.
         z = np.zeros_like(x)
     state = np.stack([np.outer(x, x), np.outer(x, z), np.outer(z, z)])
-    clean = _cleaner(network)
+    clean = _cleaner(network) if apart == 0.0 else _symmetric
     moment = np.empty((instants.size, *state.shape[1:]))
     z_errors = np.empty(instants.size)
     now = 0.0
@@ -158,7 +158,7 @@ def coefficients(network: GossipNetwork, method: str, schedule: Schedule | None)
             raise ValueError(f"schedule must be None for simple gossip, got {schedule}")
         schedule = constant_schedule(0.0, 0.0, 0.5, 0.0)
     elif schedule is None:
-        schedule = least_squares_schedule(2.0, network.max_resistance, network.spectral_gap)
+        schedule = accelerated_schedule(network)
     if not schedule.is_constant:
         raise ValueError(f"schedule must have constant coefficients, got {schedule}")
     return schedule.parameters(1.0)
@@ -166,22 +166,23 @@ def coefficients(network: GossipNetwork, method: str, schedule: Schedule | None)
 
 def deviations(
     network: GossipNetwork, method: str, x0: ArrayLike, z0: ArrayLike | None
-) -> tuple[Array, Array]:
-    """Return x0 and z0 less the consensus of x0, which must be that of z0."""
+) -> tuple[Array, Array, float]:
+    """Return x0 and z0 less the consensus of x0, and how far apart their consensuses are.
+
+    A distance that may be rounding is returned as 0, and removed from z0.
+    """
     x = _checks.vector("x0", x0, length=network.n_nodes)
     consensus = network.consensus(x)
     if z0 is None:
-        return x - consensus, x - consensus
+        return x - consensus, x - consensus, 0.0
     if method == "simple":
         raise ValueError("z0 must be None for simple gossip, which has no second number")
     z = _checks.vector("z0", z0, length=network.n_nodes)
-    gap = float(np.abs(network.consensus(z) - consensus).max())
-    if gap > MEAN_TOLERANCE * max(np.abs(x).max(), np.abs(z).max()):
-        raise ValueError(
-            f"z0 must have the mean of x0 on each component, got means {gap:.3g} apart: mixing "
-            f"would carry x away from the consensus of x0"
-        )
-    return x - consensus, z - network.consensus(z)
+    z_consensus = network.consensus(z)
+    apart = float(np.abs(z_consensus - consensus).max())
+    if apart > MEAN_TOLERANCE * max(np.abs(x).max(), np.abs(z).max()):
+        return x - consensus, z - consensus, apart
+    return x - consensus, z - z_consensus, 0.0
 
 
 def _advance(
@@ -194,8 +195,8 @@ def _advance(
 ) -> tuple[Array, float]:
     """Return the state at time `end` from that at `start`, and the length of the last full step.
 
-    The consensus part is zero, and X and Z are symmetric; what rounding adds to that would not
-    decay, so it is removed after every step.
+    X and Z are symmetric and, unless x0 and z0 have different means, nothing has a part along
+    consensus; what rounding adds to that would not decay, so it is removed after every step.
     """
     left = end - start
     while left > 0.0:
@@ -241,11 +242,15 @@ def _cleaner(network: GossipNetwork) -> Callable[[Array], Array]:
     def clean(state: Array) -> Array:
         for _ in range(2):
             state = (state - (state @ average)[..., component]).swapaxes(1, 2)
-        state = np.ascontiguousarray(state)
-        state[::2] = (state[::2] + state[::2].swapaxes(1, 2)) / 2.0
-        return state
+        return _symmetric(np.ascontiguousarray(state))
 
     return clean
+
+
+def _symmetric(state: Array) -> Array:
+    """Return (X, Y, Z) with X and Z made symmetric, in place."""
+    state[::2] = (state[::2] + state[::2].swapaxes(1, 2)) / 2.0
+    return state
 
 
 def _drift(network: GossipNetwork, p: Parameters, kept: float) -> Callable[[Array], Array]:

@@ -91,7 +91,12 @@ def gossip_bound(
     array([1.1397, 0.4678])
     """
     _checks.choice("method", method, METHODS)
-    x, z = deviations(network, method, x0, z0)
+    x, z, apart = deviations(network, method, x0, z0)
+    if apart > 0.0:
+        raise ValueError(
+            f"z0 must have the mean of x0 on each component, got means {apart:.3g} apart: mixing "
+            f"would carry x away from the consensus of x0"
+        )
     instants = _checks.real_array("times", times)
     if (instants < 0.0).any():
         raise ValueError(f"times must be ≥ 0, got {instants.min()}")
