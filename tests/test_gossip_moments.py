@@ -529,6 +529,7 @@ RING = ZOO["ring16"]
     [
         (np.ones(3), [1.0], {}, r"x0 must have shape \(16,\), got \(3,\)"),
         (np.full(16, np.nan), [1.0], {}, r"x0 must be finite, got nan"),
+        (1e200 * delta(16), [1.0], {}, r"x0 must be within ±1e\+130, got a value of size 1e\+200"),
         (delta(16), [-1.0], {}, r"times must be ≥ 0, got -1.0"),
         (delta(16), [1.0, 1.0], {}, r"times must be strictly increasing"),
         (delta(16), [1.0], {"method": "fast"}, r"method must be one of .*, got 'fast'"),
