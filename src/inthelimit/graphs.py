@@ -14,9 +14,7 @@ In squared distance to consensus, averaging the two ends of each edge that rings
 Source: arXiv:2106.07644, the sections on gossip.
 """
 
-from collections.abc import Hashable
 from functools import cached_property
-from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -29,13 +27,10 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, SuperLU, ei
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
 from inthelimit._selected_inverse import inverse_entries
-
-Edges = NDArray[np.int64]
+from inthelimit._weighted_edges import Edges, merge_parallel, read_graph, read_matrix
 
 # Up to here all eigenvalues of a dense matrix cost less than a second.
 DENSE_NODES = 1000
-# A weight matrix is symmetric up to the rounding of the formula that made its entries.
-SYMMETRY_TOLERANCE = 1e-12
 # The relative error of 1/μ_gossip that is let through; Lanczos reaches 1e-12 unless L_P is singular
 # to working precision.
 GAP_TOLERANCE = 1e-8
@@ -92,11 +87,11 @@ class GossipNetwork:
         self, weights: nx.Graph | ArrayLike | sparse.sparray, *, connected: bool = True
     ) -> None:
         if isinstance(weights, nx.Graph):
-            nodes, edges, values = _read_graph(weights)
+            nodes, edges, values = read_graph(weights)
         else:
-            nodes, edges, values = _read_matrix(weights)
+            nodes, edges, values = read_matrix(weights)
         self.nodes = nodes
-        self.edges, values = _merge_parallel(edges, values, len(nodes))
+        self.edges, values = merge_parallel(edges, values, len(nodes))
         total = values.sum()
         if not np.isfinite(total):
             raise ValueError("weights must have a finite sum: divide them by a constant")
@@ -330,8 +325,8 @@ def random_neighbour_weights(graph: nx.Graph) -> sparse.csr_array:
     """
     if not isinstance(graph, nx.Graph):
         raise ValueError(f"graph must be a networkx.Graph, got {type(graph).__name__}")
-    nodes, edges, _ = _read_graph(graph, weighted=False)
-    edges, _ = _merge_parallel(edges, np.ones(len(edges)), len(nodes))
+    nodes, edges, _ = read_graph(graph, weighted=False)
+    edges, _ = merge_parallel(edges, np.ones(len(edges)), len(nodes))
     n = len(nodes)
     degrees = np.bincount(edges.ravel(), minlength=n)
     if not degrees.all():
@@ -340,75 +335,6 @@ def random_neighbour_weights(graph: nx.Graph) -> sparse.csr_array:
     values = (1.0 / degrees[edges]).sum(axis=1) / n
     half = sparse.coo_array((values, (edges[:, 0], edges[:, 1])), shape=(n, n))
     return (half + half.T).tocsr()
-
-
-def _read_graph(
-    graph: nx.Graph, *, weighted: bool = True
-) -> tuple[tuple[Hashable, ...], Edges, Array]:
-    """Return labels, pairs of positions and weights of a networkx graph."""
-    if graph.is_directed():
-        raise ValueError("weights must be those of an undirected graph, got a directed one")
-    nodes = tuple(graph.nodes)
-    position = {node: i for i, node in enumerate(nodes)}
-    values = np.ones(graph.number_of_edges())
-    edges = np.empty((values.size, 2), dtype=np.int64)
-    for k, (v, w, weight) in enumerate(graph.edges(data="weight", default=1.0)):
-        edges[k] = position[v], position[w]
-        if weighted:
-            values[k] = _checks.number(f"weight of edge ({v!r}, {w!r})", weight)
-    _check_edges(nodes, edges, values)
-    return nodes, edges, values
-
-
-def _read_matrix(weights: Any) -> tuple[tuple[Hashable, ...], Edges, Array]:
-    """Return labels, pairs of positions and weights from a symmetric matrix."""
-    if not sparse.issparse(weights):
-        weights = sparse.coo_array(_checks.matrix("weights", weights))
-    if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
-        raise ValueError(f"weights must be a square matrix, got shape {weights.shape}")
-    matrix = weights.tocsr(copy=True)
-    matrix.sum_duplicates()
-    matrix = sparse.csr_array(matrix)
-    values = _checks.real_array("weights", matrix.data)
-    matrix = sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
-    difference = abs(matrix - matrix.T)
-    if difference.nnz and difference.max() > SYMMETRY_TOLERANCE * np.abs(values).max():
-        entry = difference.tocoo()
-        worst = int(np.argmax(entry.data))
-        v, w = int(entry.coords[0][worst]), int(entry.coords[1][worst])
-        raise ValueError(
-            f"weights must be symmetric, got {matrix[v, w]} at ({v}, {w}) and {matrix[w, v]} at "
-            f"({w}, {v})"
-        )
-    upper = sparse.triu(matrix).tocoo()
-    edges = np.stack(upper.coords, axis=1).astype(np.int64)
-    nodes = tuple(range(matrix.shape[0]))
-    _check_edges(nodes, edges, upper.data)
-    return nodes, edges, upper.data
-
-
-def _check_edges(nodes: tuple[Hashable, ...], edges: Edges, values: Array) -> None:
-    if len(nodes) < 2:
-        raise ValueError(f"weights must be those of at least two nodes, got {len(nodes)}")
-    if not values.size:
-        raise ValueError("weights must have a positive total, got no edges")
-    loops = np.flatnonzero(edges[:, 0] == edges[:, 1])
-    if loops.size:
-        raise ValueError(
-            f"weights must have no self-loops, got one at node {nodes[edges[loops[0], 0]]!r}"
-        )
-    wrong = np.flatnonzero(~(values > 0.0))
-    if wrong.size:
-        v, w = (nodes[i] for i in edges[wrong[0]])
-        raise ValueError(f"weights must be > 0, got {values[wrong[0]]} on edge ({v!r}, {w!r})")
-
-
-def _merge_parallel(edges: Edges, values: Array, n: int) -> tuple[Edges, Array]:
-    """Return the edges with v < w, sorted, each once, and the sums of their weights."""
-    low, high = edges.min(axis=1), edges.max(axis=1)
-    keys, inverse = np.unique(low * n + high, return_inverse=True)
-    totals = np.bincount(inverse, weights=values).astype(np.float64, copy=False)
-    return np.stack((keys // n, keys % n), axis=1), totals
 
 
 def _laplacian(edges: Edges, probabilities: Array, n: int) -> sparse.csr_array:

@@ -21,7 +21,7 @@ have been: a node that wakes mixes by the solution of its linear equation over t
 The limit of many copies is the moment equation of `inthelimit.gossip.moments`; the rates are those
 of `inthelimit.gossip.rates`.
 
-Source: arXiv:2106.07644, Theorem 3 and the algorithm it is about.
+Source: arXiv:2106.07644, accelerated randomized gossip.
 """
 
 import os
@@ -73,6 +73,8 @@ class EdgeEvents:
             raise ValueError(f"edges must have the shape {times.shape} of times, got {edges.shape}")
         if edges.size and edges.dtype.kind not in "iu":
             raise ValueError(f"edges must be integers, got dtype {edges.dtype}")
+        if edges.size and edges.min() < 0:
+            raise ValueError(f"edges must be ≥ 0, got {edges.min()}")
         object.__setattr__(self, "times", times)
         object.__setattr__(self, "edges", edges.astype(np.int64))
 
@@ -119,7 +121,7 @@ def accelerated_schedule(network: GossipNetwork) -> Schedule:
     Notes
     -----
     Computes the spectral gap and the effective resistances, once for each network.
-    Source: arXiv:2106.07644, Theorem 3.
+    Source: arXiv:2106.07644, accelerated randomized gossip.
 
     Examples
     --------
@@ -253,7 +255,7 @@ def accelerated_randomized_gossip(
     O(1) for each ring, some 10 ns, and O(n) for each reading; memory O(n) for each processor beside
     what is kept.  With the constants of the theorem
     E ‖x_t − consensus‖² ≤ 2 ‖x_0 − consensus‖² e^{−θt} if z_0 = x_0.
-    Source: arXiv:2106.07644, Theorem 3.
+    Source: arXiv:2106.07644, accelerated randomized gossip.
 
     Examples
     --------
@@ -352,15 +354,16 @@ def _gossip(
     z = x if constants is SIMPLE else np.empty_like(x)
     errors = np.empty((n_copies, reads.size))
     n_events = np.zeros(n_copies, dtype=np.int64)
-    start = _rule(constants), x0 - consensus, z0 - consensus, reads, kept
+    task = _rings.Task(_rule(constants), x0 - consensus, z0 - consensus, reads, kept)
+    results = _rings.Results(x, z, errors, n_events)
     if events is None:
         if rng is None:
             raise ValueError("rng must be a numpy.random.Generator unless events are given")
-        edges = _edges(network, loss)
-        _simulate(edges, start, _checks.generator("rng", rng), (x, z, errors, n_events))
+        _simulate(_edges(network, loss), task, results, _checks.generator("rng", rng))
     else:
-        rings = _given_rings(network, events, rng, n_copies, loss)
-        _check_finite(_rings.replay(rings, *start, x, z, errors, n_events), reads)
+        _check_events(network, events, rng, n_copies, loss)
+        ends = network.edges.astype(np.int32)
+        _check_finite(_rings.replay(ends, task, results, events.times, events.edges), reads)
     for values in (x,) if z is x else (x, z):
         values += consensus.T[:, None, :]
     x_out = np.moveaxis(x, 0, 2)
@@ -369,40 +372,25 @@ def _gossip(
 
 
 def _simulate(
-    edges: _rings.Edges,
-    start: tuple[_rings.Rule, Array, Array, Array, NDArray[np.bool_]],
-    rng: np.random.Generator,
-    out: tuple[Array, Array, Array, NDArray[np.int64]],
+    edges: _rings.Edges, task: _rings.Task, results: _rings.Results, rng: np.random.Generator
 ) -> None:
     """Run the copies, dealt to streams of random numbers, on all processors."""
-    rule, x0, z0, reads, kept = start
-    n_copies = out[0].shape[0]
+    n_copies = results.n_events.size
     bounds = np.linspace(0, n_copies, min(n_copies, STREAMS) + 1).astype(int)
     seeds = rng.integers(2**63, size=(bounds.size - 1, 4))
 
     def run(i: int) -> tuple[int, int]:
         block = slice(bounds[i], bounds[i + 1])
         # One column serves all copies.
-        columns = block if x0.shape[1] == n_copies else slice(None)
-        x_start, z_start = (np.ascontiguousarray(start[:, columns]) for start in (x0, z0))
-        stream = np.random.Generator(np.random.SFC64(seeds[i]))
-        x, z, errors, n_events = out
-        return _rings.simulate(
-            edges,
-            rule,
-            x_start,
-            z_start,
-            reads,
-            kept,
-            stream,
-            x[block],
-            z[block],
-            errors[block],
-            n_events[block],
-        )
+        columns = block if task.x0.shape[1] == n_copies else slice(None)
+        x0, z0 = (np.ascontiguousarray(start[:, columns]) for start in (task.x0, task.z0))
+        part = task._replace(x0=x0, z0=z0)
+        x, z, errors, n_events = results
+        out = _rings.Results(x[block], z[block], errors[block], n_events[block])
+        return _rings.simulate(edges, part, out, np.random.Generator(np.random.SFC64(seeds[i])))
 
     for i, (copy, read) in enumerate(_in_threads(run, range(bounds.size - 1))):
-        _check_finite((copy + bounds[i] if copy >= 0 else copy, read), reads)
+        _check_finite((copy + bounds[i] if copy >= 0 else copy, read), task.reads)
 
 
 def _in_threads(run: Callable[[int], tuple[int, int]], blocks: range) -> Iterable[tuple[int, int]]:
@@ -444,13 +432,13 @@ def _edges(network: GossipNetwork, loss: float) -> _rings.Edges:
     return _rings.Edges(ends, acceptance, alias, 1.0 - loss)
 
 
-def _given_rings(
+def _check_events(
     network: GossipNetwork,
     events: EdgeEvents,
     rng: np.random.Generator | None,
     n_copies: int,
     loss: float,
-) -> _rings.Rings:
+) -> None:
     if rng is not None:
         raise ValueError("rng must be None where events are given: they leave nothing to draw")
     if n_copies != 1:
@@ -459,14 +447,10 @@ def _given_rings(
         raise ValueError(
             f"loss must be 0 where events are given, got {loss}: give it to simulate_clocks"
         )
-    out_of_range = (events.edges < 0) | (events.edges >= network.n_edges)
-    if out_of_range.any():
+    if events.edges.size and events.edges.max() >= network.n_edges:
         raise ValueError(
-            f"events must have edges in 0, …, {network.n_edges - 1}, got "
-            f"{events.edges[out_of_range][0]}"
+            f"events must have edges in 0, …, {network.n_edges - 1}, got {events.edges.max()}"
         )
-    v, w = network.edges.astype(np.int32)[events.edges].T.copy()
-    return _rings.Rings(events.times, v, w)
 
 
 def _copies(network: GossipNetwork, x0: ArrayLike, n_copies: int) -> tuple[Array, int]:
