@@ -13,12 +13,20 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_continuized
 import bench_diagonal
+import bench_gossip
 import bench_lasso
 import bench_site
 
 RESULTS = Path(__file__).with_name("results.json")
-SUITES = {"lasso": bench_lasso.run, "diagonal": bench_diagonal.run, "site": bench_site.run}
+SUITES = {
+    "lasso": bench_lasso.run,
+    "diagonal": bench_diagonal.run,
+    "continuized": bench_continuized.run,
+    "gossip": bench_gossip.run,
+    "site": bench_site.run,
+}
 
 
 def machine() -> dict[str, str | int | None]:

@@ -21,7 +21,7 @@ The rate.  φ = A (f(x) − f*) + B/2 ‖z − x*‖² is a supermartingale, so 
 Additive noise of variance σ² adds σ²t/(3L), or σ²/√(μL); the multiplicative noise of least squares
 replaces L by R²κ̃ in the rates.
 
-Source: arXiv:2102.06035 (Theorems A–C), arXiv:2106.07644 (Theorems 1 and 2).
+Source: arXiv:2102.06035 (exact gradients), arXiv:2106.07644 (noisy gradients).
 """
 
 from inthelimit.continuized.classical import (

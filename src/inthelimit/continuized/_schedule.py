@@ -42,7 +42,7 @@ class Schedule(ABC):
     -----
     Each method costs a few elementary functions per time.  Relative accuracy of τ, τ' and τ'' is
     about 1e-15 for any gap, however small, and any time, however large.
-    Source: arXiv:2102.06035, Theorems A and B; arXiv:2106.07644, Theorems 1 and 2.
+    Source: arXiv:2102.06035 (exact gradients), arXiv:2106.07644 (noisy gradients).
     """
 
     __slots__ = ()
@@ -175,7 +175,7 @@ class Schedule(ABC):
         Notes
         -----
         No overflow at any t: e^{−ct} and σ²/√(μL) are what is left at late times.
-        Source: arXiv:2102.06035, Theorem A; arXiv:2106.07644, Theorems 1 and 2.
+        Source: arXiv:2102.06035 (exact gradients), arXiv:2106.07644 (noisy gradients).
         """
         t = _times("t", t)
         gap = _checks.number("gap", gap, at_least=0.0)

@@ -2,10 +2,10 @@
 
 For f convex with L-Lipschitz gradient, and q = √(μ/L) where f is μ-strongly convex,
 
-    gradient descent, step 1/L:   f(x_k) − f* ≤ L‖x_0 − x*‖²/(2k),
-    Nesterov's method:            f(x_k) − f* ≤ 2L‖x_0 − x*‖²/(k + 1)²,
-                                  f(x_k) − f* ≤ (1 − q)ᵏ (f(x_0) − f* + μ/2 ‖x_0 − x*‖²),
-    its flow x'' + (3/s) x' + ∇f(x) = 0:   f(x(s)) − f* ≤ 2‖x_0 − x*‖²/s².
+    f(x_k) − f* ≤ L‖x_0 − x*‖²/(2k)        (gradient descent, step 1/L),
+    f(x_k) − f* ≤ 2L‖x_0 − x*‖²/(k + 1)²        (Nesterov's method, μ = 0),
+    f(x_k) − f* ≤ (1 − q)ᵏ (f(x_0) − f* + μ/2 ‖x_0 − x*‖²)        (Nesterov's method, μ > 0),
+    f(x(s)) − f* ≤ 2‖x_0 − x*‖²/s²        (its flow x'' + (3/s) x' + ∇f(x) = 0).
 
 The flow is the limit L → ∞ of Nesterov's method at k = s√L, and of the continuized one at t = s√L.
 
@@ -195,7 +195,7 @@ def accelerated_flow(gradient: Gradient, x0: ArrayLike, times: ArrayLike) -> Arr
     -----
     Off the singularity by x = x_0 − s²/8 ∇f(x_0) + s⁴/192 ∇²f(x_0)∇f(x_0), the Hessian term by a
     difference of gradients; then SciPy's DOP853.
-    Source: arXiv:1503.01243, section 2; the limit of arXiv:2102.06035, Theorem A, at t = s√L.
+    Source: arXiv:1503.01243, section 2; the limit of the process of arXiv:2102.06035 at t = s√L.
 
     Examples
     --------

@@ -12,7 +12,7 @@ is, at its jump times and with the coefficients of `Schedule.step(T_k, T_{k+1})`
 In the composite problem f + g the x-jump is x_{k+1} = prox_{γ g}(y_k − γ ∇f(y_k)), and the gradient
 of the z-jump is replaced by (y_k − x_{k+1})/γ.
 
-Source: arXiv:2102.06035, Theorems A–C; arXiv:2106.07644, Theorem 1.  The proximal jump, clocks
+Source: arXiv:2102.06035; arXiv:2106.07644 with noisy gradients.  The proximal jump, clocks
 that are not exponential, and their bounds are no part of the papers.
 """
 
@@ -104,7 +104,7 @@ class ContinuizedRun:
 
         Notes
         -----
-        O((log K + d) · n · copies).  Source: arXiv:2102.06035, Theorem B.
+        O((log K + d) · n · copies).  Source: arXiv:2102.06035, exact discretisation.
         """
         t = _checks.real_array("t", t)
         if t.ndim > 1:
@@ -186,7 +186,7 @@ def continuized_steps(
     A step costs one gradient and O(d · copies) arithmetic, in two passes over the state.  The
     iteration works in place, and what it yields are copies: of thousands of copies, `every` saves
     the memory traffic of the states that nobody reads.
-    Source: arXiv:2102.06035, Theorem B.
+    Source: arXiv:2102.06035, exact discretisation.
 
     Examples
     --------
@@ -243,7 +243,7 @@ def continuized_nesterov(
 
     Notes
     -----
-    Memory: 3 K d copies numbers.  Source: arXiv:2102.06035, Theorem B.
+    Memory: 3 K d copies numbers.  Source: arXiv:2102.06035, exact discretisation.
 
     Examples
     --------

@@ -88,7 +88,7 @@ class LeastSquaresLaw:
         return norm
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...] | None = None) -> Array:
-        """Return independent vectors a, of shape (*size, d); a single one, (d,), without size."""
+        """Return independent vectors a, of shape size + (d,); a single one, (d,), without size."""
         raise NotImplementedError
 
     def has_closed_diagonal(self) -> bool:
@@ -111,7 +111,7 @@ class GaussianLaw(LeastSquaresLaw):
     """The centred Gaussian law N(0, H)."""
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...] | None = None) -> Array:
-        """Return independent vectors a, of shape (*size, d); a single one, (d,), without size."""
+        """Return independent vectors a, of shape size + (d,); a single one, (d,), without size."""
         normals = rng.standard_normal((*_shape(size), self.dimension))
         vectors: Array = (normals * np.sqrt(self.spectrum)) @ self.eigenvectors.T
         return vectors
@@ -152,7 +152,7 @@ class FiniteLaw(LeastSquaresLaw):
             array.flags.writeable = False
 
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...] | None = None) -> Array:
-        """Return independent vectors a, of shape (*size, d); a single one, (d,), without size."""
+        """Return independent vectors a, of shape size + (d,); a single one, (d,), without size."""
         cumulative = np.cumsum(self.weights)
         uniforms = rng.random(_shape(size))
         chosen = np.searchsorted(cumulative / cumulative[-1], uniforms, side="right")

@@ -18,7 +18,7 @@ that is √A'' = μ/(4 L κ̃) √A, which has the solutions t (μ = 0), an expo
 noise, L is the constant R² of the law, f(x) − f* is replaced by ½‖x − x*‖², and ‖z − x*‖² by
 ‖z − x*‖² in the norm of H⁻¹.
 
-Source: arXiv:2102.06035, Theorems A–C; arXiv:2106.07644, Theorems 1 and 2.
+Source: arXiv:2102.06035 (exact gradients), arXiv:2106.07644 (noisy gradients).
 """
 
 from dataclasses import dataclass
@@ -224,7 +224,7 @@ def convex_schedule(L: float) -> ConvexSchedule:
 
     Notes
     -----
-    E f(x_t) − f* ≤ 2L‖z_0 − x*‖²/t².  Source: arXiv:2102.06035, Theorem A.
+    E f(x_t) − f* ≤ 2L‖z_0 − x*‖²/t².  Source: arXiv:2102.06035, continuous-time rates.
 
     Examples
     --------
@@ -257,7 +257,7 @@ def strongly_convex_schedule(L: float, mu: float) -> ExponentialSchedule:
     Notes
     -----
     E f(x_t) − f* ≤ (f(x_0) − f* + μ/2 ‖z_0 − x*‖²) e^{−√(μ/L) t}.
-    Source: arXiv:2102.06035, Theorem A.
+    Source: arXiv:2102.06035, continuous-time rates.
 
     Examples
     --------
@@ -287,8 +287,8 @@ def uniform_schedule(L: float, mu: float) -> ConvexSchedule | UniformSchedule:
 
     Notes
     -----
-    E f(x_t) − f* ≤ μ/2 ‖z_0 − x*‖²/sinh²(½√(μ/L) t).  The ODE of the proof of arXiv:2102.06035,
-    Theorem A, has this third solution; it starts like the convex schedule and ends like the
+    E f(x_t) − f* ≤ μ/2 ‖z_0 − x*‖²/sinh²(½√(μ/L) t).  The ODE in the proof of arXiv:2102.06035
+    has this third solution; it starts like the convex schedule and ends like the
     exponential one, with no choice between them.
 
     Examples
@@ -332,7 +332,8 @@ def least_squares_schedule(
     Notes
     -----
     For μ = 0, ½E‖x_t − x*‖² ≤ 2R²κ̃‖z_0 − x*‖²_{H⁻¹}/t²; for μ > 0, with κ = R²/μ,
-    ≤ (½‖x_0 − x*‖² + μ/2 ‖z_0 − x*‖²_{H⁻¹}) e^{−t/√(κκ̃)}.  Source: arXiv:2106.07644, Theorem 2.
+    ≤ (½‖x_0 − x*‖² + μ/2 ‖z_0 − x*‖²_{H⁻¹}) e^{−t/√(κκ̃)}.
+    Source: arXiv:2106.07644, multiplicative noise.
 
     Examples
     --------

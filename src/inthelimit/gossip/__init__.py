@@ -15,7 +15,7 @@ n⁻² on a line of n nodes, n⁻² becomes n^(−3/2) on a grid, and on a compl
 
 Beyond the mean: the same clocks minimise a sum of functions of which each node knows one.
 
-Source: arXiv:2106.07644, Theorem 3 and the appendix on decentralised optimisation.
+Source: arXiv:2106.07644, accelerated randomized gossip, and decentralised optimisation.
 """
 
 from inthelimit.gossip.asynchronous import (

@@ -112,7 +112,7 @@ def exact_second_moments(
     in steps after which errors are still relative to the moments at the time, however small those
     are.  A term costs O(n (n + E)).  Sixty nodes followed over ten relaxation times 1/θ take some
     tenths of a second, and the result has T n² numbers.
-    Source: arXiv:2106.07644, Theorem 3 on accelerated gossip, whose bound is `gossip_bound`.
+    Source: arXiv:2106.07644, accelerated randomized gossip, whose bound is `gossip_bound`.
 
     Examples
     --------

@@ -18,7 +18,7 @@ equation with the nonnegative kernel
 and σ is the abscissa exactly where the spectral radius of K(σ) is 1.  In the eigenbasis of L, M is
 a 2 × 2 matrix for each eigenvalue, so K costs a few products of E × n matrices.
 
-Source: arXiv:2106.07644, Theorem 3; the exact exponent is worked out here.
+Source: arXiv:2106.07644, accelerated randomized gossip; the exact exponent is worked out here.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def gossip_bound(
     -----
     The norm of L_P⁺ costs one sparse solve; it is at most 1/μ_gossip times the Euclidean one, with
     equality on the slowest mode, so the bound lies between 1 and 2 times ‖x_0 − x̄‖² e^{−θt} when
-    z_0 = x_0.  Source: arXiv:2106.07644, Theorem 3.
+    z_0 = x_0.  Source: arXiv:2106.07644, accelerated randomized gossip.
 
     Examples
     --------
@@ -146,7 +146,8 @@ def exact_rate(
     -----
     The largest eigenvalue of a symmetric E × E kernel, by Lanczos, at some ten values of σ:
     O(E n²) for each product and O(n²) small solves for each σ; less than a second up to about 200
-    nodes.  The bounds of the theorem say rate ≥ θ.  Source: arXiv:2106.07644, Theorem 3.
+    nodes.  The bounds of the theorem say rate ≥ θ.
+    Source: arXiv:2106.07644, accelerated randomized gossip.
 
     Examples
     --------
