@@ -140,8 +140,8 @@ def execute() -> list[Path]:
     return stale
 
 
-def write_pages(changed: list[Path]) -> None:
-    """Let Jupyter Book write the site; any warning is an error."""
+def write_pages(changed: list[Path]) -> str:
+    """Let Jupyter Book write the site, any warning an error; return the hash of its table of contents."""
     for path in changed:
         # Sphinx looks at a notebook's date, which a change in src/ leaves as it was.
         doctree = (
@@ -156,6 +156,8 @@ def write_pages(changed: list[Path]) -> None:
     # Every page shows the table of contents, and Sphinx does not know that it depends on it.
     toc = hashlib.sha256((ROOT / "_toc.yml").read_bytes()).hexdigest()
     same_toc = TOC_STAMP.exists() and TOC_STAMP.read_text() == toc
+    # What a build that fails leaves behind need not fit together: the next one writes all pages.
+    TOC_STAMP.unlink(missing_ok=True)
     command = [
         str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT),
         "--warningiserror", "--nitpick", "--keep-going", "--quiet",
@@ -163,7 +165,7 @@ def write_pages(changed: list[Path]) -> None:
     ]  # fmt: skip
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         sys.exit("the pages could not be written, see the warnings above")
-    TOC_STAMP.write_text(toc)
+    return toc
 
 
 def main() -> None:
@@ -171,9 +173,10 @@ def main() -> None:
     start = time.perf_counter()
     changed = execute()
     executed = time.perf_counter()
-    write_pages(changed)
+    toc = write_pages(changed)
     written = time.perf_counter()
     report = check_site(SITE, pages())
+    TOC_STAMP.write_text(toc)
     print(
         f"ran {len(changed)} notebooks in {executed - start:.0f} s, wrote the pages in "
         f"{written - executed:.0f} s; {report}"
