@@ -141,7 +141,7 @@ def execute() -> list[Path]:
 
 
 def write_pages(changed: list[Path]) -> str:
-    """Let Jupyter Book write the site, any warning an error; return the hash of its table of contents."""
+    """Let Jupyter Book write the site, any warning an error; return a hash of `_toc.yml`."""
     for path in changed:
         # Sphinx looks at a notebook's date, which a change in src/ leaves as it was.
         doctree = (
