@@ -105,6 +105,16 @@ def increasing(name: str, value: ArrayLike, *, at_least: float | None = None) ->
     return array
 
 
+def readings(name: str, value: ArrayLike | None, *, horizon: float) -> Array:
+    """Return increasing times within [0, horizon]: 101 equally spaced ones where none are given."""
+    if value is None:
+        return np.linspace(0.0, horizon, 101) if horizon > 0.0 else np.zeros(1)
+    times = increasing(name, value, at_least=0.0)
+    if times[-1] > horizon:
+        raise ValueError(f"{name} must be ≤ horizon = {horizon:g}, got {times[-1]}")
+    return times
+
+
 def choice(name: str, value: str, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of the words in `allowed`."""
     if value not in allowed:

@@ -344,7 +344,7 @@ def _gossip(
     z0 = x0 if z0 is None else _second_numbers(z0, x0)
     horizon = _checks.number("horizon", horizon, at_least=0.0)
     loss = _checks.number("loss", loss, at_least=0.0, below=1.0)
-    times = _reading_times(times, horizon)
+    times = _checks.readings("times", times, horizon=horizon)
     _checks.choice("keep", keep, ("states", "errors"))
     reads = times if times[-1] == horizon else np.append(times, horizon)
     kept = np.arange(reads.size) < times.size if keep == "states" else reads == horizon
@@ -480,12 +480,3 @@ def _moderate(name: str, values: Array) -> Array:
     if largest > LARGEST_START:
         raise ValueError(f"{name} must be within ±{LARGEST_START:g}, got a value of size {largest}")
     return values
-
-
-def _reading_times(times: ArrayLike | None, horizon: float) -> Array:
-    if times is None:
-        return np.linspace(0.0, horizon, 101) if horizon > 0.0 else np.zeros(1)
-    instants = _checks.increasing("times", times, at_least=0.0)
-    if instants[-1] > horizon:
-        raise ValueError(f"times must be ≤ horizon = {horizon:g}, got {instants[-1]}")
-    return instants

@@ -141,7 +141,7 @@ def decentralized_optimization(
     if mu > L:
         raise ValueError(f"mu must be ≤ L = {L:g}, got {mu}")
     horizon = _checks.number("horizon", horizon, at_least=0.0)
-    readings = _readings(times, horizon)
+    readings = _checks.readings("times", times, horizon=horizon)
     _checks.choice("steps", steps, STEPS)
     clocks = simulate_clocks(network, horizon=horizon, rng=rng)
 
@@ -224,12 +224,3 @@ def _evaluate(
     if value.dtype.kind not in "biuf" or not np.isfinite(value).all():
         raise ValueError(f"conjugate_gradient must be finite, got {value.ravel()} {when}")
     return value.astype(np.float64, copy=False)
-
-
-def _readings(times: ArrayLike | None, horizon: float) -> Array:
-    if times is None:
-        return np.linspace(0.0, horizon, 101) if horizon > 0.0 else np.zeros(1)
-    readings = _checks.increasing("times", times, at_least=0.0)
-    if readings[-1] > horizon:
-        raise ValueError(f"times must be ≤ horizon = {horizon:g}, got {readings[-1]}")
-    return readings
