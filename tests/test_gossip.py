@@ -115,6 +115,29 @@ def test_simple_gossip_equals_a_plain_loop(seed):
     assert run.z is run.x
 
 
+@pytest.mark.parametrize("n_rings", [0, 1, 255, 256, 257, 512, 513, 1000])
+def test_replays_of_any_length_leave_out_no_ring(n_rings):
+    rng = np.random.default_rng(n_rings)
+    network = weighted_network(5)
+    times = np.sort(rng.uniform(0.0, 100.0, size=n_rings))
+    events = EdgeEvents(times, rng.integers(network.n_edges, size=n_rings))
+    x0, reads = rng.normal(size=9), np.array([0.0, 40.0, 41.0, 100.0, 120.0])
+    # Steps too small for consensus, so that the last rings are seen.
+    constants = (0.01, 0.02, 1e-3, 2e-3)
+    run = accelerated_randomized_gossip(
+        network,
+        x0,
+        horizon=120.0,
+        events=events,
+        times=reads,
+        schedule=constant_schedule(*constants),
+    )
+    expected = plain_gossip(network, x0, x0, events, constants, reads)
+    np.testing.assert_allclose(run.x[..., 0], expected[:, 0], atol=1e-13)
+    np.testing.assert_allclose(run.z[..., 0], expected[:, 1], atol=1e-13)
+    assert run.n_events[0] == n_rings
+
+
 def test_a_reading_sees_the_ring_at_its_own_time_and_no_later_one():
     pair = GossipNetwork(nx.path_graph(2))
     events = EdgeEvents([1.0, 3.0], [0, 0])
@@ -320,7 +343,9 @@ def test_growth_is_the_exponential_and_stops_where_it_must():
     exact = np.exp(np.minimum(2.0 * (batch.times - 1.0), _rings.LARGEST_EXPONENT))
     # The rounding of an exponent of 64 is 64 · 1e-16.
     np.testing.assert_allclose(batch.growth, exact, rtol=1.5e-14)
-    assert batch.growth[0] == 1.0
+    batch.times[:] = 1.0 + np.linspace(0.0, 0.34, 256)
+    _rings._grow(batch, 0, 256, 1.0, 1.0)
+    np.testing.assert_allclose(batch.growth, np.exp(batch.times - 1.0), rtol=5e-16)
 
 
 def test_alias_tables_carry_the_probabilities():
