@@ -83,6 +83,14 @@ def number(
     return x
 
 
+def moderate(name: str, array: Array, *, largest: float) -> Array:
+    """Return `array` if no entry is beyond ±`largest`, where squares to come would overflow."""
+    size = np.abs(array).max()
+    if size > largest:
+        raise ValueError(f"{name} must be within ±{largest:g}, got a value of size {size}")
+    return array
+
+
 def integer(name: str, value: SupportsIndex, *, at_least: int | None = None) -> int:
     """Return `value` as an int ≥ `at_least`; floats are refused, even integral ones."""
     try:

@@ -7,6 +7,7 @@ part of the fourth moment E aaᵀ S aaᵀ that drives the second moments of x.
 Source: arXiv:2106.07644, pure multiplicative noise.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,7 @@ LARGEST = 1e120
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LeastSquaresLaw:
+class LeastSquaresLaw(ABC):
     """The law of the vector a of a noiseless least-squares problem, with its constants.
 
     Made by `gaussian_law`, `one_hot_law`, `edge_law` and `finite_law`.
@@ -87,23 +88,23 @@ class LeastSquaresLaw:
         norm: Array = (1.0 / self.spectrum[seen]) @ coordinates**2
         return norm
 
+    @abstractmethod
     def sample(self, rng: np.random.Generator, size: int | tuple[int, ...] | None = None) -> Array:
         """Return independent vectors a, of shape size + (d,); a single one, (d,), without size."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has_closed_diagonal(self) -> bool:
         """Return whether E a_i² a_j a_k = 0 for all i and j ≠ k, in the eigenbasis of H.
 
         Then the diagonal of E aaᵀ S aaᵀ depends on the diagonal of S alone.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def coupling(self) -> Array:
         """Return C, of shape (d, d), with diag(E aaᵀ S aaᵀ) = C diag(S) for S diagonal.
 
         Both diagonals are in the eigenbasis of H: C_ij = E a_i² a_j².
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -460,7 +460,7 @@ def _copies(network: GossipNetwork, x0: ArrayLike, n_copies: int) -> tuple[Array
     if x.ndim not in (1, 2) or x.shape[0] != network.n_nodes or x.size == 0:
         n = network.n_nodes
         raise ValueError(f"x0 must have shape ({n},) or ({n}, n_copies), got {x.shape}")
-    x = _moderate("x0", x.reshape(network.n_nodes, -1))
+    x = _checks.moderate("x0", x.reshape(network.n_nodes, -1), largest=LARGEST_START)
     if 1 not in (x.shape[1], n_copies) and x.shape[1] != n_copies:
         raise ValueError(f"n_copies must be 1 or the {x.shape[1]} columns of x0, got {n_copies}")
     return x, max(x.shape[1], n_copies)
@@ -472,11 +472,5 @@ def _second_numbers(z0: ArrayLike, x0: Array) -> Array:
     n, columns = x0.shape
     if z.shape not in ((n,), (n, columns)):
         raise ValueError(f"z0 must have the shape of x0 or ({n},), got {z.shape}")
-    return _moderate("z0", np.broadcast_to(z.reshape(n, -1), x0.shape).copy())
-
-
-def _moderate(name: str, values: Array) -> Array:
-    largest = np.abs(values).max()
-    if largest > LARGEST_START:
-        raise ValueError(f"{name} must be within ±{LARGEST_START:g}, got a value of size {largest}")
-    return values
+    z = np.broadcast_to(z.reshape(n, -1), x0.shape).copy()
+    return _checks.moderate("z0", z, largest=LARGEST_START)

@@ -158,13 +158,13 @@ def deviations(
     network: GossipNetwork, method: str, x0: ArrayLike, z0: ArrayLike | None
 ) -> tuple[Array, Array, float]:
     """Return x0 and z0 less the consensus of x0, and how far z0's is from it, 0 if by rounding."""
-    x = _moderate("x0", x0, network.n_nodes)
+    x = _values("x0", x0, network.n_nodes)
     consensus = network.consensus(x)
     if z0 is None:
         return x - consensus, x - consensus, 0.0
     if method == "simple":
         raise ValueError("z0 must be None for simple gossip, which has no second number")
-    z = _moderate("z0", z0, network.n_nodes)
+    z = _values("z0", z0, network.n_nodes)
     z_consensus = network.consensus(z)
     apart = float(np.abs(z_consensus - consensus).max())
     if apart > MEAN_TOLERANCE * max(np.abs(x).max(), np.abs(z).max()):
@@ -172,12 +172,8 @@ def deviations(
     return x - consensus, z - z_consensus, 0.0
 
 
-def _moderate(name: str, value: ArrayLike, length: int) -> Array:
-    array = _checks.vector(name, value, length=length)
-    largest = np.abs(array).max()
-    if largest > LARGEST_START:
-        raise ValueError(f"{name} must be within ±{LARGEST_START:g}, got a value of size {largest}")
-    return array
+def _values(name: str, value: ArrayLike, length: int) -> Array:
+    return _checks.moderate(name, _checks.vector(name, value, length=length), largest=LARGEST_START)
 
 
 def _flow(
