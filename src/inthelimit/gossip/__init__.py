@@ -19,13 +19,12 @@ Source: arXiv:2106.07644, accelerated randomized gossip, and decentralised optim
 """
 
 from inthelimit.gossip.asynchronous import (
-    EdgeEvents,
     GossipRun,
     accelerated_randomized_gossip,
     accelerated_schedule,
     randomized_gossip,
-    simulate_clocks,
 )
+from inthelimit.gossip.clocks import EdgeEvents, simulate_clocks
 from inthelimit.gossip.decentralized import DecentralizedRun, decentralized_optimization
 from inthelimit.gossip.moments import GossipMoments, exact_second_moments
 from inthelimit.gossip.rates import exact_rate, gossip_bound

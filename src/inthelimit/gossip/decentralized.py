@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
-from inthelimit.gossip.asynchronous import simulate_clocks
+from inthelimit.gossip.clocks import simulate_clocks
 from inthelimit.graphs import GossipNetwork
 
 ConjugateGradient = Callable[[Array, NDArray[np.int64]], ArrayLike]
