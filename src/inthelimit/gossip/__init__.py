@@ -13,9 +13,14 @@ The rate.  E ‖x_t − consensus‖² ≤ C e^{−θt} with θ = μ_gossip/2 fo
 θ = √(μ_gossip/(2 max R)) for accelerated gossip, with η = η' = θ and γ' = θ/μ_gossip: n⁻³ becomes
 n⁻² on a line of n nodes, n⁻² becomes n^(−3/2) on a grid, and on a complete graph nothing changes.
 
+Synchronous gossip, all nodes at once with a symmetric matrix W, is x^n = q_n(W) x⁰.  On a network
+of dimension d the variance goes down as n^(−d/2) for q_n(λ) = λⁿ, and as n^(−d) for the Jacobi
+polynomials with α = d/2, which no other polynomials beat.
+
 Beyond the mean: the same clocks minimise a sum of functions of which each node knows one.
 
-Source: arXiv:2106.07644, accelerated randomized gossip, and decentralised optimisation.
+Source: arXiv:2106.07644, accelerated randomized gossip, and decentralised optimisation;
+arXiv:1805.08531 and arXiv:2202.10742 for synchronous gossip.
 """
 
 from inthelimit.gossip.asynchronous import (
@@ -25,21 +30,38 @@ from inthelimit.gossip.asynchronous import (
     randomized_gossip,
 )
 from inthelimit.gossip.clocks import EdgeEvents, simulate_clocks
+from inthelimit.gossip.coefficients import Coefficients, jacobi_coefficients
 from inthelimit.gossip.decentralized import DecentralizedRun, decentralized_optimization
 from inthelimit.gossip.moments import GossipMoments, exact_second_moments
+from inthelimit.gossip.polynomials import (
+    JacobiMethod,
+    JacobiWithGap,
+    MessagePassing,
+    Method,
+    ShiftRegister,
+    SimpleMethod,
+)
 from inthelimit.gossip.rates import exact_rate, gossip_bound
 
 __all__ = [
+    "Coefficients",
     "DecentralizedRun",
     "EdgeEvents",
     "GossipMoments",
     "GossipRun",
+    "JacobiMethod",
+    "JacobiWithGap",
+    "MessagePassing",
+    "Method",
+    "ShiftRegister",
+    "SimpleMethod",
     "accelerated_randomized_gossip",
     "accelerated_schedule",
     "decentralized_optimization",
     "exact_rate",
     "exact_second_moments",
     "gossip_bound",
+    "jacobi_coefficients",
     "randomized_gossip",
     "simulate_clocks",
 ]
