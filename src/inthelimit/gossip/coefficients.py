@@ -7,6 +7,7 @@ makes x^n = q_n(W) x⁰ with a polynomial q_n of degree n and q_n(1) = 1.  Sourc
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -31,6 +32,18 @@ class Coefficients:
     def __post_init__(self) -> None:
         for array in (self.a, self.b, self.c):
             array.flags.writeable = False
+
+    @classmethod
+    def normalised(cls, a: Array, b: Array, c: Array) -> Self:
+        """Return those of p_k(λ)/p_k(1), where p_{k+1} = (a_k λ + b_k) p_k − c_k p_{k−1}.
+
+        Only the ratios p_{k+1}(1)/p_k(1) are formed, as the values themselves may overflow.
+        """
+        ratio = np.ones(a.size + 1)
+        for k, (at_one, past) in enumerate(zip((a + b).tolist(), c.tolist(), strict=True)):
+            ratio[k + 1] = at_one - past / ratio[k]
+        now, before = ratio[1:], ratio[:-1]
+        return cls(a / now, b / now, c / (now * before))
 
     @property
     def n_steps(self) -> int:
@@ -99,15 +112,3 @@ def jacobi_coefficients(n_steps: int, alpha: float, beta: float = 0.0) -> Coeffi
             for value, later in zip(first, (a, b, c), strict=True)
         )
     )
-
-
-def normalised(a: Array, b: Array, c: Array) -> Coefficients:
-    """Return the coefficients of p_k(λ)/p_k(1), for p_{k+1} = (a_k λ + b_k) p_k − c_k p_{k−1}.
-
-    Only the ratios p_{k+1}(1)/p_k(1) are formed, as the values themselves may overflow.
-    """
-    ratio = np.ones(a.size + 1)
-    for k, (at_one, past) in enumerate(zip((a + b).tolist(), c.tolist(), strict=True)):
-        ratio[k + 1] = at_one - past / ratio[k]
-    now, before = ratio[1:], ratio[:-1]
-    return Coefficients(a / now, b / now, c / (now * before))

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from inthelimit import _checks
 from inthelimit._checks import Array
-from inthelimit.gossip.coefficients import Coefficients, jacobi_coefficients, normalised
+from inthelimit.gossip.coefficients import Coefficients, jacobi_coefficients
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,9 @@ class JacobiWithGap(Method):
         """Return the coefficients of Jacobi in μ(λ), normalised at λ = 1."""
         jacobi = jacobi_coefficients(n_steps, self.alpha, self.beta)
         scale = 1.0 - self.gap / 2
-        return normalised(jacobi.a / scale, jacobi.b + jacobi.a * (self.gap / 2) / scale, jacobi.c)
+        return Coefficients.normalised(
+            jacobi.a / scale, jacobi.b + jacobi.a * (self.gap / 2) / scale, jacobi.c
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ class MessagePassing(Method):
         n = _checks.integer("n_steps", n_steps, at_least=0)
         b, c = np.zeros(n), np.full(n, self.degree - 1.0)
         b[:1], c[:1] = 1.0, 0.0
-        return normalised(np.full(n, float(self.degree)), b, c)
+        return Coefficients.normalised(np.full(n, float(self.degree)), b, c)
 
 
 def _store_exponents(method: JacobiMethod | JacobiWithGap) -> None:
