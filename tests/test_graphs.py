@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import ArpackNoConvergence
 
-from inthelimit import ConvergenceError, graphs
+from inthelimit import ConvergenceError
 from inthelimit.graphs import GossipNetwork, random_neighbour_weights
 
 
@@ -156,7 +156,7 @@ def test_rates_scale_with_the_exponents_of_the_theorem(exponents, sizes, family)
 def test_sparse_and_dense_gaps_agree(monkeypatch):
     for graph in (nx.grid_2d_graph(9, 13), weighted(nx.grid_2d_graph(12, 12), 3)):
         dense = GossipNetwork(graph).spectral_gap
-        monkeypatch.setattr(graphs, "DENSE_NODES", 0)
+        monkeypatch.setattr("inthelimit.graphs.network.DENSE_NODES", 0)
         assert GossipNetwork(graph).spectral_gap == pytest.approx(dense, rel=1e-10)
         monkeypatch.undo()
 
@@ -172,7 +172,7 @@ def test_large_line_ring_and_grid():
 
 
 def test_the_same_digits_every_time(monkeypatch):
-    monkeypatch.setattr(graphs, "DENSE_NODES", 0)
+    monkeypatch.setattr("inthelimit.graphs.network.DENSE_NODES", 0)
     gaps = {GossipNetwork(sparse_grid(15, 20)).spectral_gap for _ in range(3)}
     assert len(gaps) == 1
 
@@ -182,7 +182,7 @@ def test_the_same_digits_every_time(monkeypatch):
 
 @pytest.mark.parametrize("dense_nodes", [0, 1000])
 def test_each_component_has_constants_of_its_own(monkeypatch, dense_nodes):
-    monkeypatch.setattr(graphs, "DENSE_NODES", dense_nodes)
+    monkeypatch.setattr("inthelimit.graphs.network.DENSE_NODES", dense_nodes)
     pieces = [weighted(nx.cycle_graph(7), 0), nx.path_graph(5), nx.complete_graph(4)]
     network = GossipNetwork(nx.disjoint_union_all(pieces), connected=False)
     total = sum(piece.size(weight="weight") for piece in pieces)
@@ -330,7 +330,7 @@ def test_lanczos_failure_says_so(monkeypatch):
     def fail(*args, **kwargs):
         raise ArpackNoConvergence("no", np.empty(0), np.empty((0, 0)))
 
-    monkeypatch.setattr(graphs, "eigsh", fail)
-    monkeypatch.setattr(graphs, "DENSE_NODES", 0)
+    monkeypatch.setattr("inthelimit.graphs.network.eigsh", fail)
+    monkeypatch.setattr("inthelimit.graphs.network.DENSE_NODES", 0)
     with pytest.raises(ConvergenceError, match="did not converge"):
         _ = GossipNetwork(nx.path_graph(5)).spectral_gap

@@ -26,8 +26,8 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, SuperLU, ei
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
-from inthelimit._selected_inverse import inverse_entries
-from inthelimit._weighted_edges import Edges, merge_parallel, read_graph, read_matrix
+from inthelimit.graphs._selected_inverse import inverse_entries
+from inthelimit.graphs._weighted_edges import Edges, merge_parallel, read_graph, read_matrix
 
 # Up to here all eigenvalues of a dense matrix cost less than a second.
 DENSE_NODES = 1000
