@@ -32,6 +32,7 @@ from inthelimit.gossip.asynchronous import (
 from inthelimit.gossip.clocks import EdgeEvents, simulate_clocks
 from inthelimit.gossip.coefficients import Coefficients, jacobi_coefficients
 from inthelimit.gossip.decentralized import DecentralizedRun, decentralized_optimization
+from inthelimit.gossip.kernels import gossip_kernel
 from inthelimit.gossip.moments import GossipMoments, exact_second_moments
 from inthelimit.gossip.polynomials import (
     JacobiMethod,
@@ -42,6 +43,12 @@ from inthelimit.gossip.polynomials import (
     SimpleMethod,
 )
 from inthelimit.gossip.rates import exact_rate, gossip_bound
+from inthelimit.gossip.spread import (
+    kernel_coordinates,
+    kernel_covariance,
+    radial_cdf,
+    radial_distance,
+)
 
 __all__ = [
     "Coefficients",
@@ -61,7 +68,12 @@ __all__ = [
     "exact_rate",
     "exact_second_moments",
     "gossip_bound",
+    "gossip_kernel",
     "jacobi_coefficients",
+    "kernel_coordinates",
+    "kernel_covariance",
+    "radial_cdf",
+    "radial_distance",
     "randomized_gossip",
     "simulate_clocks",
 ]
