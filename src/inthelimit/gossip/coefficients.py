@@ -22,7 +22,8 @@ class Coefficients:
     Attributes
     ----------
     a, b, c : ndarray, shape (n_steps,)
-        Read-only; c₀ = 0, and a_k + b_k − c_k = 1.
+        Read-only, and rounded so that a_k + b_k − c_k = 1 without any error: rounding each by
+        itself would make the mean drift by some n² roundings in n rounds.  c₀ = 0.
     """
 
     a: Array
@@ -30,8 +31,12 @@ class Coefficients:
     c: Array
 
     def __post_init__(self) -> None:
-        for array in (self.a, self.b, self.c):
+        # Sums of multiples of this unit, of this size, are exact.
+        unit = 2.0 * np.spacing(np.maximum(1.0, np.maximum(np.abs(self.a), np.abs(self.c))))
+        a, c = (np.rint(array / unit) * unit for array in (self.a, self.c))
+        for name, array in (("a", a), ("b", 1.0 + c - a), ("c", c)):
             array.flags.writeable = False
+            object.__setattr__(self, name, array)
 
     @classmethod
     def normalised(cls, a: Array, b: Array, c: Array) -> Self:
@@ -50,11 +55,15 @@ class Coefficients:
         """The number of rounds."""
         return self.a.size
 
+    def __iter__(self) -> Iterator[tuple[float, float, float]]:
+        """Yield (a_k, b_k, c_k) for each round."""
+        return zip(self.a.tolist(), self.b.tolist(), self.c.tolist(), strict=True)
+
     def polynomials(self, eigenvalues: Array) -> Iterator[Array]:
         """Yield q_0, …, q_{n_steps} at the eigenvalues, each a fresh array of their shape."""
         before, now = np.zeros_like(eigenvalues), np.ones_like(eigenvalues)
         yield now.copy()
-        for a, b, c in zip(self.a.tolist(), self.b.tolist(), self.c.tolist(), strict=True):
+        for a, b, c in self:
             before, now = now, (a * eigenvalues + b) * now - c * before
             yield now.copy()
 
