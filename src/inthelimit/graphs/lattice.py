@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inthelimit import _checks
 from inthelimit._checks import Array
-from inthelimit.graphs._shapes import side_lengths
+from inthelimit.graphs._inputs import side_lengths
 
 Integers = NDArray[np.int64]
 
@@ -153,7 +153,8 @@ class Lattice:
         -------
         ndarray, shape (...)
         """
-        xi = _checks.points("xi", xi, dimension=self.dimension)
+        # A whole turn less changes nothing, and far out there is no infinite phase.
+        xi = np.fmod(_checks.points("xi", xi, dimension=self.dimension), 2 * np.pi)
         return np.asarray(self._symbol_at([xi[..., i] for i in range(self.dimension)]))
 
     def lazy(self) -> Self:

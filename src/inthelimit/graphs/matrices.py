@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from inthelimit import _checks
 from inthelimit._checks import Array
-from inthelimit.graphs._shapes import BYTES_PER_ENTRY, check_memory, side_lengths
+from inthelimit.graphs._inputs import BYTES_PER_ENTRY, check_memory, check_undirected, side_lengths
 from inthelimit.graphs.lattice import Lattice
 
 
@@ -54,7 +56,7 @@ def torus_matrix(lattice: Lattice, shape: Sequence[int]) -> sparse.csr_array:
     check_memory("shape", sides, BYTES_PER_ENTRY * len(lattice.offsets), "the matrix")
     # Offsets that differ by turns around the torus are one.
     offsets, place = np.unique(lattice.offsets % sides, axis=0, return_inverse=True)
-    weights = np.bincount(place.ravel(), weights=lattice.weights)
+    weights = np.bincount(place.ravel(), weights=lattice.weights).astype(np.float64, copy=False)
     nodes = np.arange(prod(sides), dtype=_index_type(prod(sides) * len(weights))).reshape(sides)
     axes = tuple(range(len(sides)))
     sources = np.stack([np.roll(nodes, tuple(u), axes).ravel() for u in offsets.tolist()], axis=1)
@@ -175,6 +177,80 @@ def box_spectrum(shape: Sequence[int]) -> Array:
         drop = (2 / d) * np.sin(np.pi * np.arange(side) / (2 * side)) ** 2
         spectrum -= drop.reshape([-1 if i == axis else 1 for i in range(d)])
     return spectrum
+
+
+def gossip_matrix(
+    graph: nx.Graph, *, weights: str = "max-degree", degree: float | None = None
+) -> sparse.csr_array:
+    """Return a gossip matrix W of a graph: symmetric, with entries ≥ 0 and rows of sum 1.
+
+    Parameters
+    ----------
+    graph : networkx.Graph or networkx.MultiGraph
+        Undirected; parallel edges add up, weights of edges are not used.
+    weights : {"max-degree", "metropolis"}, default "max-degree"
+        W = I + (A − D)/degree, or W_vw = min(1/deg v, 1/deg w) on the edges and what is left of
+        each row on the diagonal.
+    degree : float, optional
+        For "max-degree", at least the largest degree, which is the default.  With 2d, a subgraph
+        of Z^d has the lattice's weights, and a missing neighbour is replaced by the node itself.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (n, n)
+        In the order of `graph.nodes`.
+
+    Raises
+    ------
+    ValueError
+        If the graph is directed or has no node, `weights` is none of the two words, or `degree` is
+        less than the largest degree or given with "metropolis".
+
+    Notes
+    -----
+    O(n + E).  A loop counts twice in the degree, so on a regular multigraph "max-degree" is
+    A/degree with 2 on the diagonal of A for a loop.  An isolated node keeps its value.
+    Source: arXiv:1805.08531, "max-degree" for percolation and "metropolis" for geometric graphs.
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> gossip_matrix(nx.path_graph(3)).toarray()
+    array([[0.5, 0.5, 0. ],
+           [0.5, 0. , 0.5],
+           [0. , 0.5, 0.5]])
+    """
+    check_undirected(graph)
+    weights = _checks.choice("weights", weights, ("max-degree", "metropolis"))
+    adjacency = nx.to_scipy_sparse_array(graph, weight=None, dtype=np.float64, format="coo")
+    v, w = adjacency.coords
+    apart = v != w
+    v, w, multiplicity = v[apart], w[apart], adjacency.data[apart]
+    degrees = np.array([count for _, count in graph.degree], dtype=np.float64)
+    if weights == "metropolis":
+        if degree is not None:
+            raise ValueError(f"degree must be left out with weights='metropolis', got {degree}")
+        rate = np.maximum(degrees, 1.0)
+    else:
+        rate = np.full(degrees.size, _common_degree(degrees, degree))
+    shares = multiplicity / np.maximum(rate[v], rate[w])
+    # What a node keeps, as a sum of terms ≥ 0 so that rounding can't make it negative.
+    unused = 1.0 - np.bincount(v, weights=multiplicity, minlength=rate.size) / rate
+    kept = unused + np.bincount(v, weights=multiplicity / rate[v] - shares, minlength=rate.size)
+    everyone = np.flatnonzero(kept)
+    rows, columns = np.concatenate([v, everyone]), np.concatenate([w, everyone])
+    values = np.concatenate([shares, kept[everyone]])
+    return sparse.coo_array((values, (rows, columns)), shape=2 * (rate.size,)).tocsr()
+
+
+def _common_degree(degrees: Array, degree: float | None) -> float:
+    largest = float(degrees.max())
+    if degree is None:
+        return max(largest, 1.0)
+    degree = _checks.number("degree", degree, above=0.0)
+    if degree < largest:
+        raise ValueError(f"degree must be ≥ {largest:g}, the largest in the graph, got {degree}")
+    return degree
 
 
 def _index_type(entries: int) -> type[np.int32] | type[np.int64]:

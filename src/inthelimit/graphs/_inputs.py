@@ -1,7 +1,9 @@
-"""Checks of the sides of tori and boxes, and of the memory that their matrices take."""
+"""Checks of what graphs are made from: sides of tori and boxes, memory, networkx graphs."""
 
 from collections.abc import Sequence
 from math import prod
+
+import networkx as nx
 
 from inthelimit import _checks
 
@@ -33,3 +35,13 @@ def check_memory(name: str, sides: tuple[int, ...], bytes_per_node: int, what: s
             f"{name} must leave {what} within {LARGEST_BYTES / 2**30:g} GiB, got {sides}, which "
             f"takes {needed / 2**30:.3g} GiB"
         )
+
+
+def check_undirected(graph: nx.Graph) -> None:
+    """Refuse what is no undirected networkx graph with at least one node."""
+    if not isinstance(graph, nx.Graph):
+        raise ValueError(f"graph must be a networkx.Graph, got {type(graph).__name__}")
+    if graph.is_directed():
+        raise ValueError("graph must be undirected, got a directed one")
+    if not graph:
+        raise ValueError("graph must have at least one node, got an empty one")
