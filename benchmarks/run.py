@@ -16,6 +16,7 @@ from pathlib import Path
 import bench_continuized
 import bench_diagonal
 import bench_gossip
+import bench_gossip_waves
 import bench_lasso
 import bench_site
 
@@ -25,6 +26,7 @@ SUITES = {
     "diagonal": bench_diagonal.run,
     "continuized": bench_continuized.run,
     "gossip": bench_gossip.run,
+    "waves": bench_gossip_waves.run,
     "site": bench_site.run,
 }
 
