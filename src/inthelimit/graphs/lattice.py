@@ -9,9 +9,9 @@ The limit.  On large scales only the covariance Λ is left of W: it is the diffu
 equation and the speed of the wave.  Source: arXiv:2202.10742.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import fsum, gcd
+from math import fsum
 from typing import Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.graphs._inputs import side_lengths
+from inthelimit.graphs._returns import return_evenly
 
 Integers = NDArray[np.int64]
 
@@ -125,7 +126,7 @@ class Lattice:
         It does where cos(u·ξ) = −1 for all offsets at once.  Such a ξ exists exactly if no odd
         number of steps leads back to the origin, which is decided in integers.
         """
-        return _returns_evenly(self.offsets)
+        return return_evenly(self.offsets)
 
     def is_bipartite_on(self, shape: Sequence[int]) -> bool:
         """Return whether −1 is an eigenvalue on the torus of these sides.
@@ -140,7 +141,7 @@ class Lattice:
             As `is_bipartite`, with steps around the torus counted as returns.
         """
         sides = side_lengths("shape", shape, dimension=self.dimension)
-        return _returns_evenly(self.offsets, np.diag(sides))
+        return return_evenly(self.offsets, np.diag(sides))
 
     def symbol(self, xi: ArrayLike) -> Array:
         """Return the eigenvalue w(ξ) = Σ_u w_u cos(u·ξ) of W at the plane wave e^{iv·ξ}.
@@ -284,33 +285,3 @@ def _check_regular(covariance: Array) -> None:
             "offsets must span all directions with weights that differ by less than 1e12, got a "
             f"covariance Λ = {covariance.tolist()}, which is singular"
         )
-
-
-def _returns_evenly(offsets: Integers, identified: Iterable[Integers] = ()) -> bool:
-    """Return whether all sums of offsets that are 0, up to `identified` points, have even length.
-
-    The sums of offsets, with their lengths, are the integer combinations of the rows (u, 1) and
-    (p, 0) for identified p.  Euclid's algorithm along the columns leaves rows (0, k) that generate
-    the lengths of the returns.  As (u, 1) + (−u, 1) = (0, 2), only whether one is odd is open.
-    """
-    rows = [[*u, 1] for u in offsets.tolist()] + [[*p.tolist(), 0] for p in identified]
-    for column in range(offsets.shape[1]):
-        rows = _eliminated(rows, column)
-    return gcd(*(row[-1] for row in rows)) % 2 == 0
-
-
-def _eliminated(rows: list[list[int]], column: int) -> list[list[int]]:
-    """Return generators of those integer combinations of rows that have 0 in the column."""
-    kept = [row for row in rows if row[column] == 0]
-    rest = [row for row in rows if row[column] != 0]
-    while len(rest) > 1:
-        pivot = min(rest, key=lambda row: abs(row[column]))
-        rest.remove(pivot)
-        reduced = [_minus(row, row[column] // pivot[column], pivot) for row in rest]
-        kept += [row for row in reduced if row[column] == 0]
-        rest = [pivot] + [row for row in reduced if row[column] != 0]
-    return kept
-
-
-def _minus(row: list[int], factor: int, pivot: list[int]) -> list[int]:
-    return [x - factor * y for x, y in zip(row, pivot, strict=True)]

@@ -141,7 +141,8 @@ def random_regular_multigraph(
     Raises
     ------
     ValueError
-        If an argument is out of its range, n · degree is odd, or there are more than 10⁷ nodes and edges.
+        If an argument is out of its range, n · degree is odd, or there are more than 10⁷ nodes and
+        edges.
 
     Notes
     -----
