@@ -32,8 +32,11 @@ from inthelimit.gossip.asynchronous import (
 from inthelimit.gossip.clocks import EdgeEvents, simulate_clocks
 from inthelimit.gossip.coefficients import Coefficients, jacobi_coefficients
 from inthelimit.gossip.decentralized import DecentralizedRun, decentralized_optimization
+from inthelimit.gossip.expected import expected_error
 from inthelimit.gossip.kernels import gossip_kernel
+from inthelimit.gossip.local_averaging import expected_local_averaging_error, local_averaging
 from inthelimit.gossip.moments import GossipMoments, exact_second_moments
+from inthelimit.gossip.parameter_free import parameter_free_gossip
 from inthelimit.gossip.polynomials import (
     JacobiMethod,
     JacobiWithGap,
@@ -48,6 +51,14 @@ from inthelimit.gossip.spread import (
     kernel_covariance,
     radial_cdf,
     radial_distance,
+)
+from inthelimit.gossip.synchronous import (
+    jacobi_gossip,
+    jacobi_gossip_with_gap,
+    message_passing_gossip,
+    polynomial_gossip,
+    shift_register_gossip,
+    simple_gossip,
 )
 
 __all__ = [
@@ -67,13 +78,23 @@ __all__ = [
     "decentralized_optimization",
     "exact_rate",
     "exact_second_moments",
+    "expected_error",
+    "expected_local_averaging_error",
     "gossip_bound",
     "gossip_kernel",
     "jacobi_coefficients",
+    "jacobi_gossip",
+    "jacobi_gossip_with_gap",
     "kernel_coordinates",
     "kernel_covariance",
+    "local_averaging",
+    "message_passing_gossip",
+    "parameter_free_gossip",
+    "polynomial_gossip",
     "radial_cdf",
     "radial_distance",
     "randomized_gossip",
+    "shift_register_gossip",
+    "simple_gossip",
     "simulate_clocks",
 ]
