@@ -166,7 +166,7 @@ def test_moments_keep_their_digits_at_a_thousand_rounds(name):
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])
-@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (0.5, -0.5), (0.0, 0.7)])
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (0.5, -0.5), (0.7, 0.7)])
 def test_parity_classes_balance_by_the_polynomial_at_minus_one(dimension, alpha, beta):
     n = {1: 300, 2: 50, 3: 15}[dimension]
     kernel = gossip_kernel(square_lattice(dimension), n, JacobiMethod(alpha, beta))
@@ -175,6 +175,27 @@ def test_parity_classes_balance_by_the_polynomial_at_minus_one(dimension, alpha,
     expected = np.prod((k + beta) / (k + alpha))
     # Near −1 the polynomial's slope is of order n² times its value there, and so is rounding.
     assert (signs * kernel).sum() == pytest.approx(expected, rel=n**2 * 1e-16, abs=1e-12)
+
+
+def test_parity_classes_drift_apart_where_beta_exceeds_alpha_and_a_warning_says_so():
+    n, beta = 200, 0.7
+    with pytest.warns(RuntimeWarning, match=r"of order n\^0\.7: take beta ≤ alpha"):
+        kernel = gossip_kernel(square_lattice(2), n, JacobiMethod(0.0, beta))
+    balance = ((-1.0) ** (n + sum(kernel_coordinates(kernel))) * kernel).sum()
+    k = np.arange(1, n + 1)
+    assert balance == pytest.approx(np.prod((k + beta) / k), rel=n**2 * 1e-16)
+
+
+@pytest.mark.parametrize("lattice", [square_lattice(2).lazy(), triangular_lattice()])
+def test_without_parity_no_balance_is_lost_and_no_warning_comes(lattice):
+    method = JacobiMethod(0.0, 0.7)
+    kernel = gossip_kernel(lattice, 60, method)
+    x, y = kernel_coordinates(kernel)
+    for corner in ((1, 1), (1, 0), (0, 1)):
+        balance = ((-1.0) ** (corner[0] * x + corner[1] * y) * kernel).sum()
+        expected = method.polynomial(60, lattice.symbol(np.pi * np.array(corner)))
+        assert balance == pytest.approx(float(expected), abs=1e-12)
+        assert abs(balance) < 0.2
 
 
 @pytest.mark.parametrize("n", [20, 21])
@@ -323,13 +344,6 @@ def test_simple_gossip_s_radial_law_tends_to_the_gaussian_s():
 # ---------------------------------------------------------------- what is refused
 
 
-class Shrinking(Method):
-    """Loses half the mean at every round."""
-
-    def coefficients(self, n_steps):
-        return Coefficients(np.full(n_steps, 0.5), np.zeros(n_steps), np.zeros(n_steps))
-
-
 class Idle(Method):
     """Never communicates."""
 
@@ -351,7 +365,6 @@ class Explosive(Method):
         ((square_lattice(1), 2.0, SimpleMethod()), "n must be an integer, got 2.0"),
         ((np.eye(2), 2, SimpleMethod()), "lattice must be a Lattice, got ndarray"),
         ((square_lattice(1), 2, "jacobi"), "method must be a gossip Method, got str"),
-        ((square_lattice(1), 2, Shrinking()), r"a \+ b − c = 1 at every round"),
         ((square_lattice(1), 2, Idle()), "method must communicate, a > 0"),
     ],
 )

@@ -18,6 +18,7 @@ t = n + (α+β+1)/2 up to O(1/n).
 Source: arXiv:2202.10742, of which the abstract was read; the identities are derived anew.
 """
 
+import warnings
 from math import prod
 
 import numpy as np
@@ -33,8 +34,6 @@ from inthelimit.graphs import Lattice
 
 # Weights that are equal up to rounding make a symmetry.
 SYMMETRY_TOLERANCE = 1e-15
-# a + b − c may miss 1 by the rounding of a method's coefficients.
-MEAN_TOLERANCE = 1e-12
 
 
 def gossip_kernel(lattice: Lattice, n: int, method: Method, *, memory_limit: float = 4.0) -> Array:
@@ -63,14 +62,19 @@ def gossip_kernel(lattice: Lattice, n: int, method: Method, *, memory_limit: flo
     ConvergenceError
         If q_n overflows.
 
+    Warns
+    -----
+    RuntimeWarning
+        If β > α on a bipartite lattice, so that the parity classes drift apart as n grows.
+
     Notes
     -----
     n rounds on the symbol at the frequencies of half a torus, or of an orthant where λ is even in
     each axis, or of half an orthant where the last two axes may be swapped; then a Fourier or a
     cosine transform.  For N nodes that is O(N n) operations in cache and O(N log N) out of it; the
     rounds themselves take O(N n) out of cache.  Memory: 2.5 times the kernel; 1 + 2^(−d) times
-    where λ is even in each axis.  Exact up to rounding: some n 10⁻¹⁶ of the largest |q_n|, shared
-    by all nodes.
+    where λ is even in each axis.  Exact up to rounding, which all nodes share: q_n is right to some
+    n 10⁻¹⁶, and near λ = −1 to n² 10⁻¹⁶ of itself, by which sums that alternate may be off.
     Source: arXiv:2202.10742, plane waves as eigenvectors.
 
     Examples
@@ -93,6 +97,13 @@ def gossip_kernel(lattice: Lattice, n: int, method: Method, *, memory_limit: flo
     even = _is_invariant(lattice, _flips(lattice.dimension))
     _check_memory(periods, reach, even, limit)
     coefficients = _checked_coefficients(method, n)
+    if method.growth_exponent > 0.0 and lattice.is_bipartite:
+        warnings.warn(
+            f"the lattice has −1 in its spectrum, where {method} is of order "
+            f"n^{method.growth_exponent:.3g}: take beta ≤ alpha, or the lazy lattice",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     if even:
         orthant = Grid(periods, tuple(m + 1 for m in lengths))
         symmetric = lattice.dimension > 1 and _is_invariant(lattice, [_swap(lattice.dimension)])
@@ -113,10 +124,7 @@ def _checked_coefficients(method: Method, n: int) -> Coefficients:
     if not isinstance(method, Method):
         raise ValueError(f"method must be a gossip Method, got {type(method).__name__}")
     coefficients = method.coefficients(n)
-    a, b, c = coefficients.a, coefficients.b, coefficients.c
-    if not (np.abs(a + b - c - 1.0) <= MEAN_TOLERANCE * (1.0 + np.abs(c))).all():
-        raise ValueError(f"method must keep the mean, a + b − c = 1 at every round, got {method}")
-    if not (a > 0.0).all():
+    if not (coefficients.a > 0.0).all():
         raise ValueError(f"method must communicate, a > 0, at every round, got {method}")
     return coefficients
 
