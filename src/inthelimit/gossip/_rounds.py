@@ -1,4 +1,10 @@
-"""One round of synchronous gossip, x ↦ a W x + b x − c x_past, for each form that W may have.
+"""One round of synchronous gossip, for each form that W may have.
+
+As a_k + b_k − c_k = 1, a round is a step along (W − I) x and one of inertia,
+
+    x^{k+1} = x^k + a_k (W − I) x^k + c_k (x^k − x^{k−1}),
+
+which leaves consensus where it is whatever the rounding of the coefficients.
 
 Checks stand here at the door: a matrix must be symmetric and stochastic, a lattice needs an array
 whose first axes are a torus, and a function can only be held to the shape of what it returns.
@@ -28,8 +34,15 @@ WEIGHT_TOLERANCE = 1e-12
 class Rounds(Protocol):
     """What every form of W can do."""
 
-    def advance(self, now: Values, past: Values, a: float, b: float, c: float) -> None:
-        """Write a W now + b now − c past over past."""
+    node_axes: tuple[int, ...]
+
+    def advance(
+        self, now: Values, past: Values, step: float, inertia: float, keep: float = 1.0
+    ) -> None:
+        """Write keep · now + step (W − I) now + inertia (now − past) over past."""
+
+    def consensus(self, x: Values) -> Values:
+        """Return what the nodes would agree on, of the shape of x."""
 
 
 def open_rounds(W: GossipMatrix, x0: ArrayLike) -> tuple[Values, Rounds]:
@@ -119,33 +132,57 @@ def is_bipartite(W: GossipMatrix) -> bool:
 class _MatrixRounds:
     """Rounds of a sparse matrix, over all trailing axes at once."""
 
+    node_axes: tuple[int, ...] = (0,)
+
     def __init__(self, matrix: sparse.csr_array) -> None:
         self._matrix = matrix
 
-    def advance(self, now: Values, past: Values, a: float, b: float, c: float) -> None:
-        """Write a W now + b now − c past over past."""
+    def advance(
+        self, now: Values, past: Values, step: float, inertia: float, keep: float = 1.0
+    ) -> None:
+        """Write keep · now + step (W − I) now + inertia (now − past) over past."""
         received = self._matrix @ now.reshape(now.shape[0], -1)
-        _combine(received.reshape(now.shape), now, past, a, b, c)
+        _combine(received.reshape(now.shape), now, past, step, inertia, keep)
+
+    def consensus(self, x: Values) -> Values:
+        """Return the means over the components."""
+        _, labels = connected_components(self._matrix, directed=False)
+        member = sparse.csr_array((np.ones(labels.size), (labels, np.arange(labels.size))))
+        flat = x.reshape(labels.size, -1)
+        means = (member @ flat) / member.sum(axis=1)[:, None]
+        agreed: Values = means[labels].reshape(x.shape)
+        return agreed
 
 
 class _FunctionRounds:
     """Rounds of a function x ↦ W x, held to the shape and to finite numbers."""
 
+    node_axes: tuple[int, ...] = (0,)
+
     def __init__(self, function: Function) -> None:
         self._function = function
 
-    def advance(self, now: Values, past: Values, a: float, b: float, c: float) -> None:
-        """Write a W now + b now − c past over past."""
+    def advance(
+        self, now: Values, past: Values, step: float, inertia: float, keep: float = 1.0
+    ) -> None:
+        """Write keep · now + step (W − I) now + inertia (now − past) over past."""
         # A copy, so that a function that writes over its argument does no harm.
         received = _checks.real_array("W(x)", self._function(now.copy()))
         if received.shape != now.shape:
             raise ValueError(f"W(x) must have the shape {now.shape} of x, got {received.shape}")
-        _combine(received, now, past, a, b, c)
+        _combine(received, now, past, step, inertia, keep)
+
+    def consensus(self, x: Values) -> Values:
+        """Return the mean over the first axis."""
+        return np.broadcast_to(x.mean(axis=0), x.shape)
 
 
-def _combine(received: Values, now: Values, past: Values, a: float, b: float, c: float) -> None:
-    received *= a
-    past *= -c
+def _combine(
+    received: Values, now: Values, past: Values, step: float, inertia: float, keep: float
+) -> None:
+    received -= now
+    received *= step
+    np.subtract(now, past, out=past)
+    past *= inertia
     past += received
-    if b:
-        past += b * now
+    past += now if keep == 1.0 else keep * now

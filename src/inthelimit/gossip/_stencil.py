@@ -24,13 +24,14 @@ BLOCK = 512
 
 
 class TorusRounds:
-    """Rounds of x ↦ a W x + b x − c x_past on a torus, for W of given offsets and weights.
+    """Rounds on a torus, for W of given offsets and weights.
 
     Every sweep must act on the values of the one before, from `start` on.
     """
 
     def __init__(self, offsets: Integers, weights: Values, start: Values) -> None:
         d = offsets.shape[1]
+        self.node_axes = tuple(range(d))
         self._sides = np.array(start.shape[:d], dtype=np.int64)
         self._offsets = offsets
         self._weights = weights.astype(start.dtype)
@@ -40,13 +41,15 @@ class TorusRounds:
         self._shifts = np.mod(offsets[:, -1], self._sides[-1]) * self._batch
         self._low, self._high = self._box_of(start)
 
-    def advance(self, now: Values, past: Values, a: float, b: float, c: float) -> None:
-        """Write a W now + b now − c past over past; both C-ordered, of the shape of `start`."""
+    def advance(
+        self, now: Values, past: Values, step: float, inertia: float, keep: float = 1.0
+    ) -> None:
+        """Write keep · now + step (W − I) now + inertia (now − past) over past."""
         self._widen()
         _sweep(
             now.reshape(-1, self._row_length),
             past.reshape(-1, self._row_length),
-            np.array([a, b, c], dtype=now.dtype),
+            np.array([step, inertia, keep], dtype=now.dtype),
             self._weights,
             self._offsets[:, :-1],
             self._shifts,
@@ -55,6 +58,10 @@ class TorusRounds:
             self._high,
             self._batch,
         )
+
+    def consensus(self, x: Values) -> Values:
+        """Return the mean over the torus, of the shape of x."""
+        return np.broadcast_to(x.mean(axis=self.node_axes), x.shape)
 
     def _box_of(self, start: Values) -> tuple[Integers, Integers]:
         """Return the first and one past the last index, along each axis, of non-zero values."""
@@ -90,7 +97,7 @@ def _sweep(
     batch: int,
 ) -> None:
     """Advance the box [low, high) of all rows; `sides` are those of the axes that number rows."""
-    a, b, c = coefficients
+    step, inertia, keep = coefficients
     n_axes = sides.size
     first, last = low[n_axes] * batch, high[n_axes] * batch
     sources = np.empty(weights.size, np.int64)
@@ -107,7 +114,8 @@ def _sweep(
             _neighbour_sums(now, sources, shifts, weights, begin, end, block)
             old, new = now[row, begin:end], past[row, begin:end]
             for j in range(end - begin):
-                new[j] = a * block[j] + b * old[j] - c * new[j]
+                x = old[j]
+                new[j] = keep * x + step * (block[j] - x) + inertia * (x - new[j])
         _next_index(index, low, high)
 
 

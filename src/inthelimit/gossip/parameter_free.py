@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from inthelimit.gossip._reading import empty_result, reading_times, record
 from inthelimit.gossip._rounds import GossipMatrix, Rounds, open_rounds
 from inthelimit.gossip._stencil import Values
-from inthelimit.graphs import Lattice
 
 # (I − W) x below this many roundings of x is noise, and so are its inner products.
 CONSENSUS_TOLERANCE = 4.0
@@ -45,6 +44,8 @@ def parameter_free_gossip(
 
     Notes
     -----
+    A function and a lattice are taken to be connected: if they are not, and the means of their
+    components differ, consensus is reached to 1e-8 of the difference only.
     One multiplication by W and a few inner products a round.  These are the conjugate residuals of
     (I − W) z = x⁰, started at z = 0, so x^t is also the residual of MINRES.
     Source: arXiv:1805.08531, parameter-free polynomial iteration; that it is the method of
@@ -59,23 +60,19 @@ def parameter_free_gossip(
     array([1., 1., 1.])
     """
     read_at = reading_times(times, n_steps)
-    start, _ = open_rounds(W, x0)
+    start, rounds = open_rounds(W, x0)
     result = empty_result(read_at, start.shape, start.dtype)
-    node_axes = tuple(range(W.dimension if isinstance(W, Lattice) else 1))
-    # Around the mean relative accuracy is not lost on the way to consensus.
-    mean = start.mean(axis=node_axes)
-    _, rounds = open_rounds(W, start - mean)
-    states = (mean + x for x in _conjugate_residuals(start - mean, rounds, node_axes))
+    # Around consensus the inner products are accurate however near to it the values come.
+    consensus = rounds.consensus(start)
+    states = (consensus + x for x in _conjugate_residuals(*open_rounds(W, start - consensus)))
     return record(states, result, read_at)
 
 
-def _conjugate_residuals(
-    residual: Values, rounds: Rounds, node_axes: tuple[int, ...]
-) -> Iterator[Values]:
+def _conjugate_residuals(residual: Values, rounds: Rounds) -> Iterator[Values]:
     """Yield r_0, r_1, … of (I − W) z = r_0, each valid until the next is asked for."""
 
     def dot(u: Values, v: Values) -> Values:
-        products: Values = (u * v).sum(axis=node_axes)
+        products: Values = (u * v).sum(axis=rounds.node_axes)
         return products
 
     rounding = (CONSENSUS_TOLERANCE * np.finfo(residual.dtype).eps) ** 2
@@ -84,7 +81,7 @@ def _conjugate_residuals(
     going = energy > 0.0
     yield residual
     while True:
-        rounds.advance(residual, image, -1.0, 1.0, 0.0)
+        rounds.advance(residual, image, step=-1.0, inertia=0.0, keep=0.0)
         before, energy = np.where(going, energy, 1.0), dot(residual, image)
         going &= (energy > 0.0) & (dot(image, image) > rounding * dot(residual, residual))
         direction *= np.where(going, energy / before, 0.0)

@@ -288,7 +288,7 @@ def _states(start: Values, rounds: Rounds, coefficients: Coefficients) -> Iterat
     """Yield x⁰, x¹, …, each valid until the next is asked for."""
     now, past = start, np.zeros_like(start)
     yield now
-    for a, b, c in coefficients:
-        rounds.advance(now, past, a, b, c)
+    for a, _, c in coefficients:
+        rounds.advance(now, past, a, c)
         now, past = past, now
         yield now
