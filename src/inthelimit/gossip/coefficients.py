@@ -32,9 +32,10 @@ class Coefficients:
 
     def __post_init__(self) -> None:
         # Sums of multiples of this unit, of this size, are exact.
-        unit = 2.0 * np.spacing(np.maximum(1.0, np.maximum(np.abs(self.a), np.abs(self.c))))
-        a, c = (np.rint(array / unit) * unit for array in (self.a, self.c))
-        for name, array in (("a", a), ("b", 1.0 + c - a), ("c", c)):
+        unit = 4.0 * np.spacing(np.maximum(1.0, np.maximum(np.abs(self.a), np.abs(self.b))))
+        a, b = (np.rint(array / unit) * unit for array in (self.a, self.b))
+        b[:1] = 1.0 - a[:1]
+        for name, array in (("a", a), ("b", b), ("c", a + b - 1.0)):
             array.flags.writeable = False
             object.__setattr__(self, name, array)
 
