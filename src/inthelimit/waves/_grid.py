@@ -14,9 +14,11 @@ from inthelimit._checks import Array
 SYMMETRY_TOLERANCE = 1e-12
 # A covariance whose condition number is beyond this has lost its smallest axis to rounding.
 LARGEST_CONDITION = 1e13
-# Frequencies, lengths and values within these bounds have squares and sums in float64.
-LARGEST_SCALE = 1e100
-SMALLEST_SCALE = 1e-100
+# Lengths, times and covariances within these bounds, and values below the last one, have energies,
+# the longest product that is formed of them, in float64.
+SMALLEST_SCALE = 1e-30
+LARGEST_SCALE = 1e30
+LARGEST_VALUE = 1e50
 
 
 def covariance_matrix(value: ArrayLike, *, dimension: int | None = None) -> Array:
@@ -37,7 +39,7 @@ def covariance_matrix(value: ArrayLike, *, dimension: int | None = None) -> Arra
     matrix = matrix / 2 + matrix.T / 2
     eigenvalues = np.linalg.eigvalsh(matrix)
     smallest = max(SMALLEST_SCALE, eigenvalues[-1] / LARGEST_CONDITION)
-    if not eigenvalues[0] > smallest:
+    if not eigenvalues[0] >= smallest:
         raise ValueError(
             f"covariance must be positive definite with a condition number below "
             f"{LARGEST_CONDITION:g}, got eigenvalues from {eigenvalues[0]:.6g} "
@@ -74,7 +76,7 @@ class Grid:
         array = _checks.real_array(name, values)
         if array.ndim == 0 or array.size == 0:
             raise ValueError(f"{name} must be a grid of one or more points, got {array.shape}")
-        _checks.moderate(name, array, largest=LARGEST_SCALE)
+        _checks.moderate(name, array, largest=LARGEST_VALUE)
         return array, cls(
             array.shape,
             _spacing(spacing, array.ndim),

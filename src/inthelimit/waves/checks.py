@@ -15,7 +15,7 @@ from scipy.fft import irfftn, rfftn
 
 from inthelimit import _checks
 from inthelimit._checks import Array
-from inthelimit.waves._grid import LARGEST_SCALE, Grid
+from inthelimit.waves._grid import LARGEST_SCALE, LARGEST_VALUE, Grid
 
 
 def epd_residual(
@@ -140,4 +140,4 @@ def _same_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
     array = _checks.real_array(name, value)
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape {shape} of solution(t), got {array.shape}")
-    return _checks.moderate(name, array, largest=LARGEST_SCALE)
+    return _checks.moderate(name, array, largest=LARGEST_VALUE)

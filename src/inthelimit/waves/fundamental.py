@@ -13,7 +13,7 @@ from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betainc, gammaln, poch
+from scipy.special import betainc, poch
 
 from inthelimit import _checks
 from inthelimit._checks import Array
@@ -216,8 +216,8 @@ def kernel_energy_limit(alpha: float, dimension: SupportsIndex) -> float:
     """
     d = _checks.integer("dimension", dimension, at_least=1)
     alpha = _checks.number("alpha", alpha, above=(d - 1) / 2)
-    log_energy = gammaln(2 * alpha - d + 1) - gammaln(2 * alpha - d / 2 + 1) - d / 2 * np.log(np.pi)
-    return float(_gamma_ratio(alpha, d) ** 2 * np.exp(log_energy))
+    ratio = _gamma_ratio(alpha, d) ** 2 / _gamma_ratio(2 * alpha - d / 2, d)
+    return float(ratio / np.pi ** (d / 2))
 
 
 def _gamma_ratio(alpha: float, d: int) -> float:

@@ -165,10 +165,11 @@ def spherical_mean(
     >>> (spherical_mean(u0, 1.0, covariance=[[1.0]], spacing=1.0).round(12) + 0.0).tolist()
     [0.0, 3.0, 0.0, 0.0, 3.0]
     """
+    values = _checks.real_array("u0", u0)
     return epd_propagate(
-        u0,
+        values,
         _times("radius", radius),
-        alpha=np.ndim(u0) / 2 - 1,
+        alpha=max(values.ndim, 1) / 2 - 1,
         covariance=covariance,
         spacing=spacing,
     )
