@@ -19,11 +19,9 @@ and the time that NumPy takes to read, in random order, what a ring must read: t
 and the numbers of both.
 """
 
-import ctypes
 import math
 import random
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -31,6 +29,7 @@ import networkx as nx
 import numpy as np
 from scipy import sparse
 
+import memory
 from inthelimit.continuized.schedules import Schedule, constant_schedule
 from inthelimit.gossip import (
     EdgeEvents,
@@ -187,12 +186,12 @@ def _large(name: str, weights: sparse.coo_array) -> dict[str, object]:
         return int(run.n_events[0])
 
     # The kernel is compiled by now, so the first run is like the others but for fresh memory.
-    _reset_peak_memory()
-    before = _memory("VmRSS")
+    memory.forget_peak()
+    before = memory.megabytes("VmRSS")
     n_ours = ours()
-    megabytes = None if before is None else _memory("VmHWM") - before
+    added = None if before is None else memory.megabytes("VmHWM") - before
     n_peer = _bulk_loop(network, schedule, x0, 1e5)
-    memory = "" if megabytes is None else f"{megabytes:.0f} MB, "
+    peak = "" if added is None else f"{added:.0f} MB, "
     reading = _reading_time(network) * 1e9
     return _row(
         f"{name}, 10⁷ rings with draws",
@@ -202,7 +201,7 @@ def _large(name: str, weights: sparse.coo_array) -> dict[str, object]:
         lambda: _bulk_loop(network, schedule, x0, 1e5),
         n_peer,
         3,
-        note=f"{memory}random reads alone {reading:.0f} ns a ring; the loop on 10⁵ rings",
+        note=f"{peak}random reads alone {reading:.0f} ns a ring; the loop on 10⁵ rings",
     )
 
 
@@ -219,25 +218,6 @@ def _reading_time(network: GossipNetwork) -> float:
         np.take(numbers, pairs[:, 1], axis=0)
         times.append(perf_counter() - start)
     return median(times) / count
-
-
-def _memory(field: str) -> float | None:
-    """Return a field of Linux's account of this process in megabytes, or None elsewhere."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-    return int(lines[field].split()[0]) / 1024
-
-
-def _reset_peak_memory() -> None:
-    """Give free memory back, so that it counts when it is used again, and forget the peak."""
-    switch = Path("/proc/self/clear_refs")
-    if switch.exists():
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-        switch.write_text("5")
 
 
 # ---------------------------------------------------------------- the peers
