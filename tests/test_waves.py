@@ -91,6 +91,7 @@ REFERENCE = [
     (-0.4, 11.1, -0.040100960194964662),
     (-0.4, 2e8, -0.11089113480503362),
     (-0.4, 1e15, -0.010610496291006145),
+    (-0.4, 1e17, -0.017020683194416056),
     (0.0, 7.5, 0.2663396578803784),
     (0.0, 1000000.0, 0.00033104301373987374),
     (0.3, 0.9, 0.85094937888358843),
@@ -630,6 +631,7 @@ BAD_GRIDS = [
     ({"covariance": 1.0}, r"covariance must have 2 dimension"),
     ({"covariance": [[1.0, 1.0], [1.0, 1.0]]}, r"covariance must be positive definite"),
     ({"covariance": [[1.0, 0.0], [0.0, -1.0]]}, r"eigenvalues from -1 to 1"),
+    ({"covariance": [[1.0, 0.0], [0.0, 1e-14]]}, r"condition number below 1e\+13"),
     (
         {"covariance": [[1.0, 0.5], [0.0, 1.0]]},
         r"covariance must be symmetric, got \[0, 1\] = 0.5",

@@ -17,7 +17,7 @@ from inthelimit._checks import Array
 
 # With this many of Rayleigh's sums, s² ≤ (α+1)(α+2)/2 leaves a tail below 1e-16.
 RAYLEIGH_SUMS = 48
-# From here on two terms of Hankel's expansion are J_α; SciPy's routine gives up a little later.
+# From here on two terms of Hankel's expansion are J_α; SciPy's is wrong without a word from 1e16.
 LARGE_ARGUMENT = 1e8
 # Beyond the reach of Rayleigh's sums |j_α| < exp(−α/8), which is 0 in float64 from this order on.
 LARGE_ORDER = 6000.0
