@@ -10,7 +10,7 @@ The limit.  As ε → 0, x^n_v ≈ u(t, εv) where
     Jacobi gossip, t = εn:    ∂_tt u + ((2α+1)/t) ∂_t u = div(Λ∇u)         Euler–Poisson–Darboux,
 
 with u(0) = u_0 and, for the second, ∂_t u(0) = 0.  From a Dirac mass, α = d/2 fills the ellipsoid
-{xᵀΛ⁻¹x ≤ t²} uniformly, which no mean over a ball of that radius can beat.
+{xᵀΛ⁻¹x ≤ t²} uniformly: of all averages over that ellipsoid, the one with the least noise.
 
 The rate.  O(ε²) for heat; O(ε) for the wave, and O(ε²) with the clock t = ε(n + (α+β+1)/2).
 
