@@ -12,6 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
+SYMMETRY_TOLERANCE = 1e-12
+# Within these bounds, and the condition number, a covariance has an inverse and a determinant.
+SMALLEST_VARIANCE = 1e-30
+LARGEST_VARIANCE = 1e30
+LARGEST_CONDITION = 1e13
+
 
 def real_array(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
     """Return a fresh C-ordered float64 copy of `value`, finite and with `ndim` dimensions."""
@@ -46,6 +52,31 @@ def matrix(name: str, value: ArrayLike) -> Array:
     if array.size == 0:
         raise ValueError(f"{name} must have at least one row and one column, got {array.shape}")
     return array
+
+
+def covariance_matrix(name: str, value: ArrayLike, *, dimension: int | None = None) -> Array:
+    """Return a symmetric positive definite copy of shape (dimension, dimension)."""
+    array = matrix(name, value)
+    d = array.shape[0] if dimension is None else dimension
+    if array.shape != (d, d):
+        raise ValueError(f"{name} must have shape ({d}, {d}), got {array.shape}")
+    skew = np.abs(array - array.T)
+    if skew.max() > SYMMETRY_TOLERANCE * np.abs(array).max():
+        i, j = (int(k) for k in np.unravel_index(skew.argmax(), skew.shape))
+        raise ValueError(
+            f"{name} must be symmetric, got [{i}, {j}] = {array[i, j]} "
+            f"and [{j}, {i}] = {array[j, i]}"
+        )
+    moderate(name, array, largest=LARGEST_VARIANCE)
+    symmetric: Array = array / 2 + array.T / 2
+    eigenvalues = np.linalg.eigvalsh(symmetric)
+    if not eigenvalues[0] >= max(SMALLEST_VARIANCE, eigenvalues[-1] / LARGEST_CONDITION):
+        raise ValueError(
+            f"{name} must be positive definite with a condition number below "
+            f"{LARGEST_CONDITION:g}, got eigenvalues from {eigenvalues[0]:.6g} "
+            f"to {eigenvalues[-1]:.6g}"
+        )
+    return symmetric
 
 
 def points(name: str, value: ArrayLike, *, dimension: int) -> Array:

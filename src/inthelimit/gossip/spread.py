@@ -192,7 +192,9 @@ def _open_grids(kernel: Array) -> tuple[NDArray[np.int64], ...]:
 
 def _radial_masses(kernel: Array, covariance: ArrayLike) -> tuple[Array, Array]:
     """Return the radii of the spheres that carry nodes, increasing, and the masses within them."""
-    precision = _precision(covariance, kernel.ndim)
+    precision = np.linalg.inv(
+        _checks.covariance_matrix("covariance", covariance, dimension=kernel.ndim)
+    )
     grids = _open_grids(kernel)
     squares = sum(
         precision[i, j] * grids[i] * grids[j] for i in range(len(grids)) for j in range(len(grids))
@@ -202,15 +204,3 @@ def _radial_masses(kernel: Array, covariance: ArrayLike) -> tuple[Array, Array]:
     squares, within = squares[order], np.cumsum(kernel.ravel()[order])
     ends = np.append(np.diff(squares) > RADIUS_TOLERANCE * squares[1:], True)
     return np.sqrt(squares[ends]), within[ends]
-
-
-def _precision(covariance: ArrayLike, dimension: int) -> Array:
-    matrix = _checks.matrix("covariance", covariance)
-    if matrix.shape != (dimension, dimension):
-        raise ValueError(
-            f"covariance must have shape ({dimension}, {dimension}), got {matrix.shape}"
-        )
-    if not np.allclose(matrix, matrix.T, rtol=1e-12) or np.linalg.eigvalsh(matrix)[0] <= 0.0:
-        raise ValueError(f"covariance must be symmetric positive definite, got {matrix.tolist()}")
-    inverse: Array = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-    return inverse

@@ -11,9 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from inthelimit import _checks
 from inthelimit._checks import Array
 
-SYMMETRY_TOLERANCE = 1e-12
-# A covariance whose condition number is beyond this has lost its smallest axis to rounding.
-LARGEST_CONDITION = 1e13
 # Lengths, times and covariances within these bounds, and values below the last one, have energies,
 # the longest product that is formed of them, in float64.
 SMALLEST_SCALE = 1e-30
@@ -21,36 +18,9 @@ LARGEST_SCALE = 1e30
 LARGEST_VALUE = 1e50
 
 
-def covariance_matrix(value: ArrayLike, *, dimension: int | None = None) -> Array:
-    """Return Λ as a symmetric positive definite (d, d) array."""
-    matrix = _checks.matrix("covariance", value)
-    d = matrix.shape[0] if dimension is None else dimension
-    if matrix.shape != (d, d):
-        raise ValueError(f"covariance must have shape ({d}, {d}), got {matrix.shape}")
-    skew = np.abs(matrix - matrix.T)
-    size = np.abs(matrix).max()
-    if skew.max() > SYMMETRY_TOLERANCE * size:
-        i, j = (int(k) for k in np.unravel_index(skew.argmax(), skew.shape))
-        raise ValueError(
-            f"covariance must be symmetric, got [{i}, {j}] = {matrix[i, j]} "
-            f"and [{j}, {i}] = {matrix[j, i]}"
-        )
-    _checks.moderate("covariance", matrix, largest=LARGEST_SCALE)
-    matrix = matrix / 2 + matrix.T / 2
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    smallest = max(SMALLEST_SCALE, eigenvalues[-1] / LARGEST_CONDITION)
-    if not eigenvalues[0] >= smallest:
-        raise ValueError(
-            f"covariance must be positive definite with a condition number below "
-            f"{LARGEST_CONDITION:g}, got eigenvalues from {eigenvalues[0]:.6g} "
-            f"to {eigenvalues[-1]:.6g}"
-        )
-    return matrix
-
-
 def whitened(x: ArrayLike, covariance: ArrayLike) -> tuple[Array, float, int]:
     """Return √(xᵀΛ⁻¹x) for x of shape (..., d), log det Λ, and d."""
-    factor = np.linalg.cholesky(covariance_matrix(covariance))
+    factor = np.linalg.cholesky(_checks.covariance_matrix("covariance", covariance))
     d = factor.shape[0]
     points = _checks.points("x", x, dimension=d)
     if points.size:
@@ -80,7 +50,7 @@ class Grid:
         return array, cls(
             array.shape,
             _spacing(spacing, array.ndim),
-            covariance_matrix(covariance, dimension=array.ndim),
+            _checks.covariance_matrix("covariance", covariance, dimension=array.ndim),
         )
 
     @property

@@ -17,7 +17,7 @@ from scipy.special import betainc, poch
 
 from inthelimit import _checks
 from inthelimit._checks import Array
-from inthelimit.waves._grid import LARGEST_SCALE, SMALLEST_SCALE, covariance_matrix, whitened
+from inthelimit.waves._grid import LARGEST_SCALE, SMALLEST_SCALE, whitened
 
 
 def epd_fundamental_solution(
@@ -139,8 +139,7 @@ def epd_covariance(t: float, *, alpha: float, covariance: ArrayLike) -> Array:
     """
     alpha = _checks.number("alpha", alpha, above=-1.0)
     t = _checks.number("t", t, at_least=0.0, at_most=LARGEST_SCALE)
-    matrix: Array = t * t / (2 * (alpha + 1)) * covariance_matrix(covariance)
-    return matrix
+    return t * t / (2 * (alpha + 1)) * _checks.covariance_matrix("covariance", covariance)
 
 
 def epd_radial_cdf(rho: ArrayLike, *, alpha: float, dimension: SupportsIndex) -> Array:
