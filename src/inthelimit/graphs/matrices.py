@@ -223,9 +223,7 @@ def gossip_matrix(
     check_undirected(graph)
     weights = _checks.choice("weights", weights, ("max-degree", "metropolis"))
     adjacency = nx.to_scipy_sparse_array(graph, weight=None, dtype=np.float64, format="coo")
-    v, w = adjacency.coords
-    apart = v != w
-    v, w, multiplicity = v[apart], w[apart], adjacency.data[apart]
+    (v, w), multiplicity = adjacency.coords, adjacency.data
     degrees = np.array([count for _, count in graph.degree], dtype=np.float64)
     if weights == "metropolis":
         if degree is not None:
