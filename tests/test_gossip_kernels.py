@@ -348,14 +348,14 @@ class Idle(Method):
     """Never communicates."""
 
     def coefficients(self, n_steps):
-        return Coefficients(np.zeros(n_steps), np.ones(n_steps), np.zeros(n_steps))
+        return Coefficients(np.zeros(n_steps), np.ones(n_steps))
 
 
 class Explosive(Method):
     """Keeps the mean and multiplies the rest."""
 
     def coefficients(self, n_steps):
-        return Coefficients(np.full(n_steps, 1e9), np.full(n_steps, 1.0 - 1e9), np.zeros(n_steps))
+        return Coefficients(np.full(n_steps, 1e9), np.full(n_steps, 1.0 - 1e9))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ METHODS = [
     SimpleMethod(),
     JacobiMethod(1.0),
     JacobiMethod(0.5, -0.5),
+    JacobiMethod(0.79, 0.13),
+    JacobiMethod(-0.93, 5.2),
     JacobiWithGap(1.0, gap=0.01),
     JacobiWithGap(1.5, 0.5, gap=1.2),
     ShiftRegister(1.9),
@@ -201,6 +203,19 @@ def test_message_passing_takes_means_over_the_balls_of_a_regular_tree(degree):
         before, now = now, a * W @ now + b * now - c * before
         ball = depth <= n
         np.testing.assert_allclose(now, ball / ball.sum(), atol=1e-14)
+
+
+def test_c_is_the_published_formula():
+    alpha, beta, k = 1.3, 0.2, np.arange(1.0, 500.0)
+    s = alpha + beta
+    c = k * (k + beta) * (2 * k + s + 2) / ((k + 1 + s) * (2 * k + s) * (k + 1 + alpha))
+    np.testing.assert_allclose(jacobi_coefficients(500, alpha, beta).c[1:], c, atol=2e-15)
+
+
+def test_large_exponents_are_the_heat_that_they_tend_to():
+    # As α → ∞ all zeros go to −1, and q_n to simple gossip with the lazy matrix.
+    values = JacobiMethod(1e300).polynomial(3, EIGENVALUES)
+    np.testing.assert_allclose(values, ((1 + EIGENVALUES) / 2) ** 3, atol=1e-13)
 
 
 def test_coefficients_are_read_only():

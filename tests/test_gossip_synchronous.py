@@ -170,6 +170,19 @@ def test_any_form_of_matrix_will_do_and_none_is_changed(form):
     np.testing.assert_array_equal(kept, W)
 
 
+def test_a_matrix_with_repeated_and_stored_zero_entries_is_read_and_kept():
+    # Two nodes that swap their values, and a third one apart.
+    data = [0.0, 0.5, 0.5, 0.0, 0.25, 0.75, 0.0, 0.0, 1.0]
+    columns = [0, 1, 1, 2, 0, 0, 1, 0, 2]
+    W = sparse.csr_array((data, columns, [0, 4, 7, 9]), shape=(3, 3))
+    with pytest.warns(RuntimeWarning, match="eigenvalue −1"):
+        x = jacobi_gossip(W, [1.0, 0.0, 5.0], 1, alpha=0.0, beta=1.0)
+    np.testing.assert_allclose(x[1], [-0.5, 1.5, 5.0])
+    assert local_averaging(W, [1.0, 0.0, 5.0], 3)[3].tolist() == [0.5, 0.5, 5.0]
+    assert W.data.tolist() == data
+    assert W.indices.tolist() == columns
+
+
 def test_chosen_times_are_a_slice_of_all_times():
     x0 = np.random.default_rng(8).normal(size=(6, 7))
     times = [0, 3, 4, 11]
@@ -390,6 +403,23 @@ def test_parameter_free_gossip_stays_at_consensus_once_there(far):
     np.testing.assert_allclose(constant, 0.1, rtol=1e-15)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_parameter_free_gossip_does_not_leave_a_consensus_that_it_cannot_know_of(seed):
+    # A function hides its components: inner products are of the size of their difference.
+    n = 3 + seed % 5
+    W = sparse.block_diag([random_matrix(seed, n), random_matrix(seed + 1, 4)], format="csr")
+    x0 = np.random.default_rng(seed).normal(size=n + 4) + (np.arange(n + 4) >= n)
+    consensus = np.repeat([x0[:n].mean(), x0[n:].mean()], [n, 4])
+    x = parameter_free_gossip(lambda x: W @ x, x0, 100)
+    assert np.abs(x[n + 4 :] - consensus).max() < 1e-6
+    # So does a lattice that leaves out every other node.
+    every_other = Lattice([[2], [-2]], [0.5, 0.5])
+    x0 = np.random.default_rng(seed).normal(size=12) + np.arange(12) % 2
+    x = parameter_free_gossip(every_other, x0, 100)
+    consensus = np.tile([x0[::2].mean(), x0[1::2].mean()], 6)
+    assert np.abs(x[12:] - consensus).max() < 1e-6
+
+
 # ---------------------------------------------------------------- balls
 
 
@@ -430,7 +460,7 @@ def test_local_averaging_is_the_mean_over_the_nodes_within_reach():
 
 def test_local_averaging_of_a_graph_is_that_of_its_matrix():
     graph = nx.MultiGraph(nx.grid_2d_graph(4, 5))
-    graph.add_edge((0, 0), (0, 1))
+    graph.add_edge((0, 0), (0, 1), weight=0.0)
     x0 = np.random.default_rng(29).normal(size=20)
     np.testing.assert_allclose(
         local_averaging(graph, x0, 5), local_averaging(box_matrix((4, 5)), x0, 5), atol=1e-14
@@ -448,7 +478,7 @@ def test_a_disconnected_graph_goes_to_the_means_of_its_components(method):
         x = parameter_free_gossip(W, x0, 4000, times=[4000])[0]
     else:
         x = polynomial_gossip(W, x0, 4000, method, times=[4000])[0]
-    # The slowest of the methods, message passing, is not at home here: it ends with a ripple.
+    # Jacobi gossip decays by a power of t, the others geometrically.
     tolerance = {JacobiMethod(1.0): 1e-3, JacobiMethod(0.5, -0.5): 1e-2}.get(method, 1e-10)
     for part in (slice(0, 9), slice(9, 15), slice(15, 16)):
         assert np.abs(x[part] - x0[part].mean()).max() < tolerance
@@ -482,7 +512,6 @@ def test_beta_above_alpha_is_warned_of_on_bipartite_networks(W):
         square_lattice(1).lazy(),
         nx.to_scipy_sparse_array(nx.cycle_graph(5)) / 2,
         box_matrix((5,)),
-        # A zero that is stored is no edge, but makes no self-loop either.
         lambda x: x[::-1],
     ],
 )

@@ -6,7 +6,7 @@ makes x^n = q_n(W) x⁰ with a polynomial q_n of degree n and q_n(1) = 1.  Sourc
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -19,21 +19,24 @@ from inthelimit._checks import Array
 class Coefficients:
     """The coefficients of a method's first rounds: x^{k+1} = a_k W x^k + b_k x^k − c_k x^{k−1}.
 
+    Parameters
+    ----------
+    a, b : ndarray, shape (n_steps,)
+        For k = 0, b₀ = 1 − a₀ whatever is given.
+
     Attributes
     ----------
     a, b, c : ndarray, shape (n_steps,)
-        Read-only, and rounded so that a_k + b_k − c_k = 1 without any error: rounding each by
-        itself would make the mean drift by some n² roundings in n rounds.  c₀ = 0.
+        Read-only.  c_k is computed as a_k + b_k − 1, with c₀ = 0: by its own formula and rounding
+        it would let the mean drift by some n² roundings in n rounds.
     """
 
     a: Array
     b: Array
-    c: Array
+    c: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        # Sums of multiples of this unit, of this size, are exact.
-        unit = 4.0 * np.spacing(np.maximum(1.0, np.maximum(np.abs(self.a), np.abs(self.b))))
-        a, b = (np.rint(array / unit) * unit for array in (self.a, self.b))
+        a, b = self.a.copy(), self.b.copy()
         b[:1] = 1.0 - a[:1]
         for name, array in (("a", a), ("b", b), ("c", a + b - 1.0)):
             array.flags.writeable = False
@@ -48,8 +51,7 @@ class Coefficients:
         ratio = np.ones(a.size + 1)
         for k, (at_one, past) in enumerate(zip((a + b).tolist(), c.tolist(), strict=True)):
             ratio[k + 1] = at_one - past / ratio[k]
-        now, before = ratio[1:], ratio[:-1]
-        return cls(a / now, b / now, c / (now * before))
+        return cls(a / ratio[1:], b / ratio[1:])
 
     @property
     def n_steps(self) -> int:
@@ -110,15 +112,10 @@ def jacobi_coefficients(n_steps: int, alpha: float, beta: float = 0.0) -> Coeffi
     alpha = _checks.number("alpha", alpha, above=-1.0)
     beta = _checks.number("beta", beta, above=-1.0)
     s = alpha + beta
+    # In ratios, so that no product overflows however large α and β are.
     k = np.arange(1.0, n_steps)
-    norm = (k + 1 + s) * (k + 1 + alpha)
-    a = (2 * k + s + 1) * (2 * k + s + 2) / (2 * norm)
-    b = (2 * k + s + 1) * s * (alpha - beta) / (2 * norm * (2 * k + s))
-    c = k * (k + beta) * (2 * k + s + 2) / (norm * (2 * k + s))
-    first = ((s + 2) / (2 * (1 + alpha)), (alpha - beta) / (2 * (1 + alpha)), 0.0)
-    return Coefficients(
-        *(
-            np.concatenate([[value], later])[:n_steps]
-            for value, later in zip(first, (a, b, c), strict=True)
-        )
-    )
+    half_a = (2 * k + s + 1) / (k + 1 + s) / (2 * (k + 1 + alpha))
+    a, b = np.empty(n_steps), np.empty(n_steps)
+    a[:1], b[:1] = (s + 2) / (2 * (1 + alpha)), (alpha - beta) / (2 * (1 + alpha))
+    a[1:], b[1:] = half_a * (2 * k + s + 2), half_a * (alpha - beta) * (s / (2 * k + s))
+    return Coefficients(a, b)

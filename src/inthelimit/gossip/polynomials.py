@@ -73,7 +73,7 @@ class SimpleMethod(Method):
     def coefficients(self, n_steps: int) -> Coefficients:
         """Return a = 1, b = c = 0."""
         n = _checks.integer("n_steps", n_steps, at_least=0)
-        return Coefficients(np.ones(n), np.zeros(n), np.zeros(n))
+        return Coefficients(np.ones(n), np.zeros(n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +224,9 @@ class ShiftRegister(Method):
     def coefficients(self, n_steps: int) -> Coefficients:
         """Return a = ω, b = 0, c = ω − 1, after a first round of simple gossip."""
         n = _checks.integer("n_steps", n_steps, at_least=0)
-        a, c = np.full(n, self.omega), np.full(n, self.omega - 1.0)
-        a[:1], c[:1] = 1.0, 0.0
-        return Coefficients(a, np.zeros(n), c)
+        a = np.full(n, self.omega)
+        a[:1] = 1.0
+        return Coefficients(a, np.zeros(n))
 
 
 @dataclass(frozen=True, slots=True)
