@@ -18,7 +18,6 @@ t = n + (α+β+1)/2 up to O(1/n).
 Source: arXiv:2202.10742, of which the abstract was read; the identities are derived anew.
 """
 
-import warnings
 from math import prod
 
 import numpy as np
@@ -29,7 +28,7 @@ from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
 from inthelimit.gossip._symbol import Grid, polynomial_at_symbol
 from inthelimit.gossip.coefficients import Coefficients
-from inthelimit.gossip.polynomials import Method
+from inthelimit.gossip.polynomials import Method, warn_of_growth
 from inthelimit.graphs import Lattice
 
 # Weights that are equal up to rounding make a symmetry.
@@ -98,12 +97,7 @@ def gossip_kernel(lattice: Lattice, n: int, method: Method, *, memory_limit: flo
     _check_memory(periods, reach, even, limit)
     coefficients = _checked_coefficients(method, n)
     if method.growth_exponent > 0.0 and lattice.is_bipartite:
-        warnings.warn(
-            f"the lattice has −1 in its spectrum, where {method} is of order "
-            f"n^{method.growth_exponent:.3g}: take beta ≤ alpha, or the lazy lattice",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        warn_of_growth(method, stacklevel=2)
     if even:
         orthant = Grid(periods, tuple(m + 1 for m in lengths))
         symmetric = lattice.dimension > 1 and _is_invariant(lattice, [_swap(lattice.dimension)])

@@ -16,6 +16,7 @@ the Bessel function Γ(α+1)(2/s)^α J_α(s), by which the Euler–Poisson–Dar
 Source: arXiv:2202.10742 for the limit, arXiv:1805.08531 for the methods.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
@@ -270,6 +271,16 @@ class MessagePassing(Method):
         b, c = np.zeros(n), np.full(n, self.degree - 1.0)
         b[:1], c[:1] = 1.0, 0.0
         return Coefficients.normalised(np.full(n, float(self.degree)), b, c)
+
+
+def warn_of_growth(method: Method, *, stacklevel: int) -> None:
+    """Warn that the method's polynomials grow on a bipartite W; 1 is the caller's own line."""
+    warnings.warn(
+        f"W has the eigenvalue −1, where {method} is of order n^{method.growth_exponent:.3g}: "
+        "take beta ≤ alpha, or the lazy matrix (I + W)/2",
+        RuntimeWarning,
+        stacklevel=stacklevel + 1,
+    )
 
 
 def _store_exponents(method: JacobiMethod | JacobiWithGap) -> None:

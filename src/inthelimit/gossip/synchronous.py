@@ -14,7 +14,6 @@ not reach all of the network.
 Source: arXiv:1805.08531 for the methods, arXiv:2202.10742 for their limits.
 """
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,6 +30,7 @@ from inthelimit.gossip.polynomials import (
     Method,
     ShiftRegister,
     SimpleMethod,
+    warn_of_growth,
 )
 
 
@@ -275,12 +275,7 @@ def _gossip(
     start, rounds = open_rounds(W, x0)
     result = empty_result(read_at, start.shape, start.dtype)
     if method.growth_exponent > 0.0 and is_bipartite(W):
-        warnings.warn(
-            f"W has the eigenvalue −1, where {method} is of order n^{method.growth_exponent:.3g}: "
-            "take beta ≤ alpha, or the lazy matrix (I + W)/2",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        warn_of_growth(method, stacklevel=3)
     return record(_states(start, rounds, coefficients), result, read_at)
 
 
