@@ -85,14 +85,14 @@ def test_a_radius_beyond_the_diagonal_joins_everyone():
 
 
 def test_positions_of_geometric_graphs_are_uniform():
-    graph = random_geometric_graph(4000, 3, 1e-6, rng=np.random.default_rng(4))
+    graph = random_geometric_graph(40_000, 3, 1e-9, rng=np.random.default_rng(4))
     positions = np.array([position for _, position in graph.nodes(data="position")])
     # Means, second moments and products of uniform coordinates, at four standard errors.
-    assert (abs(positions.mean(axis=0) - 1 / 2) < 4 * np.sqrt(1 / 12 / 4000)).all()
+    assert (abs(positions.mean(axis=0) - 1 / 2) < 4 * np.sqrt(1 / 12 / 40_000)).all()
     centred = positions - 0.5
-    second = centred.T @ centred / 4000
-    assert (abs(np.diag(second) - 1 / 12) < 4 * np.sqrt(1 / 180 / 4000)).all()
-    assert (abs(second[np.triu_indices(3, 1)]) < 4 * np.sqrt(1 / 144 / 4000)).all()
+    second = centred.T @ centred / 40_000
+    assert (abs(np.diag(second) - 1 / 12) < 4 * np.sqrt(1 / 180 / 40_000)).all()
+    assert (abs(second[np.triu_indices(3, 1)]) < 4 * np.sqrt(1 / 144 / 40_000)).all()
 
 
 # ---------------------------------------------------------------- regular multigraphs
@@ -144,6 +144,13 @@ def test_the_largest_component_keeps_labels_order_and_attributes():
     component.remove_node(5)
     assert len(graph) == 6
     assert graph.number_of_edges() == 4
+
+
+def test_a_small_component_among_many_keeps_its_order_too():
+    graph = nx.empty_graph(50)
+    graph.add_edges_from([(8, 31), (31, 2), (2, 45)])
+    graph = nx.relabel_nodes(graph, {v: 97 - v for v in graph})
+    assert list(largest_component(graph)) == [95, 89, 66, 52]
 
 
 def test_of_equal_components_the_first_is_taken():
@@ -198,7 +205,7 @@ RNG = np.random.default_rng(0)
         (lambda: percolation_graph((3,), np.nan, rng=RNG), "probability must be finite, got nan"),
         (lambda: percolation_graph((3,), 0.5, rng=0), "rng must be a numpy.random.Generator"),
         (
-            lambda: percolation_graph((10**4, 10**4), 0.5, rng=RNG),
+            lambda: percolation_graph((10**4, 10**4), 0.0, rng=RNG),
             "shape and probability must lead to at most 10,000,000 nodes and .* got 100,000,000",
         ),
         (lambda: random_geometric_graph(0, 2, 0.1, rng=RNG), "n_nodes must be ≥ 1, got 0"),
@@ -213,8 +220,16 @@ RNG = np.random.default_rng(0)
         ),
         (
             lambda: random_geometric_graph(10**5, 2, 0.1, rng=RNG),
-            # n(n−1)/2 · π/100, but for the border.
+            # n(n−1)/2 · π/100, but for the border; and with 4π/3 · 10⁻³.
             "got 100,000 and about 157,078,062",
+        ),
+        (
+            lambda: random_geometric_graph(10**5, 3, 0.1, rng=RNG),
+            "got 100,000 and about 20,943,742",
+        ),
+        (
+            lambda: random_geometric_graph(10**8, 1, 1e-12, rng=RNG),
+            "n_nodes and radius .* got 100,000,000 and about",
         ),
         (lambda: random_regular_multigraph(3, 3, rng=RNG), "must be even, got 3 times 3"),
         (lambda: random_regular_multigraph(3, 0, rng=RNG), "degree must be ≥ 1, got 0"),
