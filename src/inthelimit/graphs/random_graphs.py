@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from inthelimit import _checks
 from inthelimit.graphs._inputs import check_undirected, side_lengths
 
-# Of nodes and edges together: networkx takes about half a kilobyte for each.
+# Of nodes and edges together: networkx takes 0.2 to 0.4 kB for each.
 LARGEST_SIZE = 10**7
 
 
