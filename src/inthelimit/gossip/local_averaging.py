@@ -45,7 +45,7 @@ def local_averaging(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
         Once the balls are whole components, the means over these.
 
     Raises

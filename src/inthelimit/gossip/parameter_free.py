@@ -36,7 +36,7 @@ def parameter_free_gossip(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
 
     Raises
     ------

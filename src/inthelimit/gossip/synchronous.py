@@ -60,7 +60,7 @@ def polynomial_gossip(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
         Of dtype float64, or float32 for float32 values on a lattice.
 
     Raises
@@ -103,7 +103,7 @@ def simple_gossip(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
 
     Notes
     -----
@@ -140,7 +140,7 @@ def jacobi_gossip(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
 
     Notes
     -----
@@ -183,7 +183,7 @@ def jacobi_gossip_with_gap(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
 
     Notes
     -----
@@ -218,7 +218,7 @@ def shift_register_gossip(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
 
     Notes
     -----
@@ -251,7 +251,7 @@ def message_passing_gossip(
 
     Returns
     -------
-    ndarray, shape (T, *x0.shape)
+    ndarray, shape (T, ...)
 
     Notes
     -----
