@@ -8,6 +8,8 @@ in grey print; a marker or a label always says the same thing again.
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +20,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+from PIL import Image
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24", "#4D4D4D")
 """Okabe and Ito's palette: yellow, unreadable on white, gives way to brown, black to dark grey."""
@@ -28,6 +31,12 @@ FINITE = {"linestyle": "-", "linewidth": 1.8}
 LIMIT = {"linestyle": (0, (5, 2.5)), "linewidth": 1.4, "color": "black"}
 BOUND = {"linestyle": ":", "linewidth": 1.6, "color": "#4D4D4D"}
 EVENT = {"linestyle": "-", "linewidth": 0.7, "color": "#BFBFBF", "zorder": 0}
+
+DENSITY = 2
+"""Pixels of a picture for each pixel of the page: sharp on the dense screens of today."""
+
+COLORS_KEPT = 256
+"""What a palette holds; a drawing looks the same with it, and weighs a quarter."""
 
 LINE_HEIGHT = 0.17
 """Inches from one line of a figure's text to the next."""
@@ -55,13 +64,31 @@ _SETTINGS: Any = {
 
 
 def use() -> None:
-    """Make the house style the default of this kernel, figures sharp on dense screens."""
+    """Make the house style the default of this kernel, figures sharp and light."""
     plt.rcParams.update(_SETTINGS)
     try:
+        from IPython.core.getipython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
-    except ImportError:  # outside IPython there is no inline backend to sharpen
+    except ImportError:  # outside a notebook figures are shown by others
         return
+    # Loads the inline backend, which would register its own way of showing figures later.
     set_matplotlib_formats("retina")  # type: ignore[no-untyped-call]
+    shell = get_ipython()
+    if shell is not None and shell.display_formatter is not None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _light_png)
+
+
+def _light_png(figure: Figure) -> tuple[str, dict[str, int]] | None:
+    """Return a figure as a notebook shows it, in base64, and its size on the page."""
+    if not figure.axes:
+        return None
+    raw, file = io.BytesIO(), io.BytesIO()
+    figure.savefig(raw, format="png", dpi=DENSITY * figure.dpi, bbox_inches="tight")
+    image = Image.open(raw).convert("RGB")
+    palette = image.quantize(COLORS_KEPT, method=Image.Quantize.FASTOCTREE)
+    palette.save(file, format="png", optimize=True)
+    size = {"width": image.width // DENSITY, "height": image.height // DENSITY}
+    return base64.b64encode(file.getvalue()).decode(), size
 
 
 def panels(
