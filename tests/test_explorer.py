@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from inthelimit.teaching import explorer
+from inthelimit.teaching._pictures import DENSITY
 from inthelimit.teaching.explorer import explore, text_of
 
 
@@ -51,7 +52,7 @@ def test_frames_are_sharp_webp_of_the_size_that_the_page_reserves():
     picture = base64.b64decode(frames_of(page)[0][0].partition(",")[2])
     image = Image.open(io.BytesIO(picture))
     assert image.format == "WEBP"
-    assert image.size == (200 * explorer.DENSITY, 100 * explorer.DENSITY)
+    assert image.size == (200 * DENSITY, 100 * DENSITY)
     assert 'width="200" height="100"' in page.html
 
 

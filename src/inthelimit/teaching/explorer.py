@@ -24,14 +24,13 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
+from inthelimit.teaching._pictures import palette_image
+
 MAX_FRAMES = 100
 """A reader waits for every frame of a page, and an author for every drawing of it."""
 
 MAX_BYTES = 2_000_000
 """Two thirds of a page's budget of 3 MB, so that its text, figures and maths fit beside."""
-
-DENSITY = 2
-"""Pixels of a picture for each pixel of the page: sharp on the dense screens of today."""
 
 COLORS_KEPT = 128
 """A drawing of lines has few colours; keeping 128 halves a frame, and no eye sees it."""
@@ -212,13 +211,11 @@ def _frame(draw: Drawing, parameters: Mapping[str, Value]) -> Frame:
         raise TypeError(
             f"draw must return a Matplotlib figure, or one and a caption, got {type(figure)}"
         )
-    raw, file = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=100 * DENSITY, pil_kwargs={"compress_level": 0})
+    image, width, height = palette_image(figure, colors=COLORS_KEPT, dpi=100)
     plt.close(figure)
-    image = Image.open(raw).convert("RGB")
-    palette = image.quantize(COLORS_KEPT, method=Image.Quantize.FASTOCTREE)
-    palette.convert("RGB").save(file, format="webp", lossless=True, method=3)
-    return Frame(file.getvalue(), image.width // DENSITY, image.height // DENSITY, caption)
+    file = io.BytesIO()
+    image.convert("RGB").save(file, format="webp", lossless=True, method=3)
+    return Frame(file.getvalue(), width, height, caption)
 
 
 def _png(frame: Frame) -> bytes:

@@ -20,7 +20,8 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from PIL import Image
+
+from inthelimit.teaching._pictures import palette_image
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24", "#4D4D4D")
 """Okabe and Ito's palette: yellow, unreadable on white, gives way to brown, black to dark grey."""
@@ -31,9 +32,6 @@ FINITE = {"linestyle": "-", "linewidth": 1.8}
 LIMIT = {"linestyle": (0, (5, 2.5)), "linewidth": 1.4, "color": "black"}
 BOUND = {"linestyle": ":", "linewidth": 1.6, "color": "#4D4D4D"}
 EVENT = {"linestyle": "-", "linewidth": 0.7, "color": "#BFBFBF", "zorder": 0}
-
-DENSITY = 2
-"""Pixels of a picture for each pixel of the page: sharp on the dense screens of today."""
 
 COLORS_KEPT = 256
 """What a palette holds; a drawing looks the same with it, and weighs a quarter."""
@@ -82,13 +80,12 @@ def _light_png(figure: Figure) -> tuple[str, dict[str, int]] | None:
     """Return a figure as a notebook shows it, in base64, and its size on the page."""
     if not figure.axes:
         return None
-    raw, file = io.BytesIO(), io.BytesIO()
-    figure.savefig(raw, format="png", dpi=DENSITY * figure.dpi, bbox_inches="tight")
-    image = Image.open(raw).convert("RGB")
-    palette = image.quantize(COLORS_KEPT, method=Image.Quantize.FASTOCTREE)
-    palette.save(file, format="png", optimize=True)
-    size = {"width": image.width // DENSITY, "height": image.height // DENSITY}
-    return base64.b64encode(file.getvalue()).decode(), size
+    image, width, height = palette_image(
+        figure, colors=COLORS_KEPT, dpi=figure.dpi, bbox_inches="tight"
+    )
+    file = io.BytesIO()
+    image.save(file, format="png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode(), {"width": width, "height": height}
 
 
 def panels(
