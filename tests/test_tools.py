@@ -28,7 +28,7 @@ class TestWhatANotebookDependsOn:
         assert not any("teaching" in name or "diagonal" in name for name in found)
 
     def test_modules_of_a_package_and_relative_imports(self):
-        found = self.names("import numpy as np\nfrom inthelimit.teaching import style")
+        found = self.names("import numpy as np\nfrom inthelimit.teaching import prose")
         assert found == {
             "inthelimit/__init__.py",
             "inthelimit/teaching/__init__.py",
