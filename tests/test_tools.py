@@ -32,7 +32,7 @@ class TestWhatANotebookDependsOn:
         assert found == {
             "inthelimit/__init__.py",
             "inthelimit/teaching/__init__.py",
-            "inthelimit/teaching/style.py",
+            "inthelimit/teaching/prose.py",
         }
         assert book.imported_modules("from .limit import f", "inthelimit.diagonal") == {
             "inthelimit.diagonal.limit",
