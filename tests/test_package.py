@@ -30,6 +30,7 @@ ARROWS = {
     "continuized": set(),
     "graphs": set(),
     "gossip": {"graphs", "continuized"},
+    "amp": set(),
 }
 # numpydoc's codes for what this project asks of a docstring: a one-line summary with a full
 # stop, every parameter described under its own name, returns where there are any.  Types of
