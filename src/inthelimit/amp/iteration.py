@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike, DTypeLike
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
 from inthelimit.amp._divergences import Reading, sum_of_derivatives
-from inthelimit.amp._matrices import Products, checked_matrices, draw_matrices
+from inthelimit.amp._matrices import checked_matrices, draw_matrices
+from inthelimit.amp._products import Products
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge, PerEdge
 
 __all__ = ["AMPRun", "draw_matrices", "run_amp"]
