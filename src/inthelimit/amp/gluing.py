@@ -5,11 +5,11 @@ that the matrices of either part keep their law.
 """
 
 import dataclasses
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from inthelimit.amp.functions import EdgeFunction
-from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge
+from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge, PerEdge, as_edge
 
 
 def glue(
@@ -28,8 +28,8 @@ def glue(
     at : mapping from vertices of `first` to vertices of `second`
         The vertices to identify, of equal dimensions; they keep their labels in `first`.
     functions : mapping from oriented edges to EdgeFunction, optional
-        Replacements, usually of the functions that start at the seam, which may now read all that
-        ends there.  Edges are named by the labels of the glued graph.
+        Replacements, usually of functions that start at the seam, which may now read all that ends
+        there.  Edges are named by the labels of the glued graph.
 
     Returns
     -------
@@ -44,7 +44,8 @@ def glue(
 
     Notes
     -----
-    Without new functions the parts don't see one another, and run as they did.
+    Without new functions the parts don't see one another, and run as they did: side information
+    at a seam goes to the functions of its own part, and to new ones.
     Source: arXiv:2109.11905, composition of graphs.
 
     Examples
@@ -68,22 +69,26 @@ def glue(
     for e in edges:
         if e in first.functions:
             raise ValueError(f"first and second must have no edge in common, got {e}: change a key")
-    merged = dict(first.functions)
+    merged = PerEdge(first.functions)
     for new, old in edges.items():
         merged[new] = dataclasses.replace(
             second.functions[old], reads=tuple(renamed(r) for r in second.reads(old))
         )
-    for key, function in (functions or {}).items():
-        new = OrientedEdge(*key) if isinstance(key, tuple) and len(key) in (2, 3) else key
-        if new not in merged:
-            raise ValueError(f"functions must be of edges of the glued graph, got {key}")
-        merged[new] = function
-
     side = dict(first.side)
     for v, known in second.side.items():
         if names[v] in side:
             raise ValueError(f"side must be given once at a seam, got two at {names[v]!r}")
         side[names[v]] = known
+    for new in merged:
+        part, vertex = (second, edges[new].start) if new in edges else (first, new.start)
+        if new.start in side and vertex not in part.side:
+            merged[new] = _without_side(merged[new])
+    for key, function in (functions or {}).items():
+        new = as_edge("keys of functions", key)
+        if new not in merged:
+            raise ValueError(f"functions must be of edges of the glued graph, got {new}")
+        merged[new] = function
+
     N = sum(dimensions.values())
     parts = [(first, {e: e for e in first.edges}), (second, edges)]
     return AMPGraph(
@@ -106,6 +111,20 @@ def glue(
             for new, old in names_.items()
             if old in part.spikes and old in part.undirected
         },
+    )
+
+
+def _without_side(function: EdgeFunction) -> EdgeFunction:
+    """Return a function that knows nothing of the side information that came to its vertex."""
+
+    def blind(known: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda t, *arguments: known(t, *arguments[:-1])
+
+    derivative = function.derivative
+    return dataclasses.replace(
+        function,
+        function=blind(function.function),
+        derivative=None if derivative is None else blind(derivative),
     )
 
 

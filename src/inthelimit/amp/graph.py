@@ -177,7 +177,7 @@ class AMPGraph:
         ValueError
             If it is no edge of the graph; `name` says whose mistake that is.
         """
-        found = _as_edge(name, edge)
+        found = as_edge(name, edge)
         if found not in self.functions:
             raise ValueError(
                 f"{name} must be an edge of the graph ({', '.join(map(str, self.edges))}), "
@@ -247,7 +247,7 @@ class AMPGraph:
         given = self.functions[edge].reads
         if given is None:
             return (edge.reverse,)
-        reads = tuple(_as_edge(f"reads of {edge}", e) for e in given)
+        reads = tuple(as_edge(f"reads of {edge}", e) for e in given)
         allowed = [e for e in self.edges if e.end == edge.start]
         for e in reads:
             if e not in allowed:
@@ -313,7 +313,8 @@ class AMPGraph:
         return dict(side or {})
 
 
-def _as_edge(name: str, value: EdgeLike) -> OrientedEdge:
+def as_edge(name: str, value: EdgeLike) -> OrientedEdge:
+    """Return the edge meant by (start, end) or (start, end, key); `name` says whose it is."""
     if not isinstance(value, tuple) or len(value) not in (2, 3):
         raise ValueError(f"{name} must be (start, end) or (start, end, key), got {value!r}")
     return OrientedEdge(*value)
@@ -327,7 +328,7 @@ def _checked_functions(
         raise ValueError(f"functions must have at least one edge, got {functions!r}")
     checked: PerEdge[EdgeFunction] = PerEdge()
     for key, function in functions.items():
-        edge = _as_edge("keys of functions", key)
+        edge = as_edge("keys of functions", key)
         for vertex in (edge.start, edge.end):
             if vertex not in vertices:
                 raise ValueError(
