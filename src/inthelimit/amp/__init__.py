@@ -16,22 +16,27 @@ Source: arXiv:2109.11905, graph-based approximate message passing iterations.
 """
 
 from inthelimit.amp.data import Side, Spike
+from inthelimit.amp.evolution import Estimate, StateEvolution
 from inthelimit.amp.functions import EdgeFunction, nonseparable, separable
 from inthelimit.amp.gluing import glue
 from inthelimit.amp.graph import AMPGraph, OrientedEdge, PerEdge
 from inthelimit.amp.iteration import AMPRun, draw_matrices, run_amp
+from inthelimit.amp.state_evolution import state_evolution
 
 __all__ = [
     "AMPGraph",
     "AMPRun",
     "EdgeFunction",
+    "Estimate",
     "OrientedEdge",
     "PerEdge",
     "Side",
     "Spike",
+    "StateEvolution",
     "draw_matrices",
     "glue",
     "nonseparable",
     "run_amp",
     "separable",
+    "state_evolution",
 ]
