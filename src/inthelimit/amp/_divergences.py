@@ -120,7 +120,8 @@ def _by_formula(reading: Reading, q: int, r: int) -> Array:
     function, n = graph.functions[edge], graph.dimensions[edge.start]
     assert function.derivative is not None
     known = () if edge.start not in graph.side else (reading.side,)
-    value = function.derivative(reading.t, *reading.arguments(reading.inputs), *known)
+    with np.errstate(all="ignore"):
+        value = function.derivative(reading.t, *reading.arguments(reading.inputs), *known)
     matrix = () if q == r == 1 else (q, r)
     if function.divergence == "formula":
         name = f"the divergence of edge {edge} at step {reading.t}"

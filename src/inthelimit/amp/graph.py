@@ -14,6 +14,8 @@ Source: arXiv:2109.11905, graph-based approximate message passing.
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+import numpy as np
+
 from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.amp._values import checked_value
@@ -238,7 +240,9 @@ class AMPGraph:
         """
         e = self.edge(edge)
         known = () if e.start not in self.side else (side,)
-        value = self.functions[e].function(t, *inputs, *known)
+        # What is not finite is refused, and needs no warning.
+        with np.errstate(all="ignore"):
+            value = self.functions[e].function(t, *inputs, *known)
         shape = (rows,) + (self.columns[e],) * (self.columns[e] > 1)
         name = f"the function of edge {e} at step {t}"
         return checked_value(name, value, shape, copies)
