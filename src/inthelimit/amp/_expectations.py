@@ -13,7 +13,7 @@ import numpy as np
 from scipy import fft
 
 from inthelimit._checks import Array
-from inthelimit.amp._gaussian import canonical_pair, pseudo_inverse, root_and_inverse
+from inthelimit.amp._gaussian import canonical_pair, pseudo_inverse, triangular_root
 from inthelimit.amp._laws import Law, Moments, Population, Sites
 from inthelimit.amp._quadrature import Lattice, lattice
 from inthelimit.amp.graph import OrientedEdge
@@ -146,7 +146,7 @@ class QuadratureAverages:
         return tuple(needed)
 
     def _roots(self, t: int) -> dict[OrientedEdge, Array]:
-        return {r: root_and_inverse(self._law.covariance(r, t, t))[0] for r in self._needed(t)}
+        return {r: triangular_root(self._law.covariance(r, t, t)) for r in self._needed(t)}
 
     def _n_axes(self, t: int) -> int:
         return sum(B.shape[1] for B in self._roots(t).values())
@@ -212,7 +212,7 @@ def mean_on_grid(
 ) -> Array:
     """Return the mean of a function of rows, of shape (rows,) or (rows, m), at time t."""
     law = population.law
-    roots = {r: root_and_inverse(law.covariance(r, t, t))[0] for r in law.needed(reads, t)}
+    roots = {r: triangular_root(law.covariance(r, t, t)) for r in law.needed(reads, t)}
     n_axes = sum(B.shape[1] for B in roots.values())
     at = fineness.lattice(reads[0], n_axes, population.size, most_axes=MOST_AXES)
     grid = Grid(population, at, t, reads, roots)

@@ -9,9 +9,9 @@ from scipy.linalg import solve_triangular
 
 from inthelimit._checks import Array
 
-# A variance below this part of its coordinate's is the noise of quadrature, and none.
+# A variance below this part of its coordinate's is the noise of quadrature, and none ...
 DEGENERATE = 1e-8
-# The same where covariances are exact up to rounding.
+# ... or that of rounding, where all covariances are of one time.
 ROUNDING = 1e-13
 
 
@@ -22,7 +22,8 @@ class GrowingGaussian:
     ones.  Adding coordinates to p costs O(p²) each: nothing is factored twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tolerance: float = DEGENERATE) -> None:
+        self._tolerance = tolerance
         self.factor: Array = np.zeros((0, 0))
         self._pivots: list[int] = []
 
@@ -49,7 +50,7 @@ class GrowingGaussian:
             row = solve_triangular(triangle, cross[self._pivots], lower=True, check_finite=False)
         explained = float(row @ row)
         rest = variance - explained
-        is_new = rest > DEGENERATE * variance
+        is_new = rest > self._tolerance * variance
         if not is_new and explained > 0.0:
             # The variance is known better than how it splits.
             row *= np.sqrt(max(variance, 0.0) / explained)
@@ -61,6 +62,16 @@ class GrowingGaussian:
             grown[p, r] = np.sqrt(rest)
             self._pivots.append(p)
         self.factor = grown
+
+
+def triangular_root(covariance: Array) -> Array:
+    """Return B of shape (q, rank) with B Bᵀ = covariance, B_ab = 0 for b > a.
+
+    The first column is a multiple of the first Gaussian: a function of it alone has its jumps
+    along an axis.
+    """
+    family = GrowingGaussian(ROUNDING)
+    return family.append(np.zeros((0, len(covariance))), covariance)
 
 
 def pseudo_inverse(covariance: Array) -> Array:

@@ -22,8 +22,10 @@ from inthelimit._checks import Array
 from inthelimit.amp._divergences import short
 from inthelimit.amp.graph import AMPGraph, OrientedEdge, PerEdge
 
-# Hidden columns are the same at two times up to the errors of quadrature.
-CONSTANT = 1e-5
+# A hidden column has changed if its second moment has by this part, or if its second moment at two
+# times is less than the other at one time by that part: more than the errors of quadrature.
+CHANGED = 0.01
+CHANGED_BETWEEN = 0.2
 
 
 class Moments(NamedTuple):
@@ -102,15 +104,15 @@ class Law:
 
     def check_constant(self, e: OrientedEdge, t: int) -> None:
         """Raise unless the hidden columns along which x_e^t has a mean are those of t − 2."""
-        if not self.has_hidden_mean(e, t):
+        if t < 2 or not self.has_hidden_mean(e, t):
             return
         for column in self.graph.hidden[e.reverse]:
             kappa = self.covariances[e.reverse][:, :, column, column]
             then, now = kappa[t - 2, t - 2], kappa[t, t]
-            change = abs(now - then)
+            has_changed = abs(now - then) > CHANGED * max(then, now)
             if self.joint:
-                change = max(change, then + now - 2.0 * kappa[t - 2, t])
-            if change > CONSTANT * (then + now):
+                has_changed |= kappa[t - 2, t] < (1.0 - CHANGED_BETWEEN) * then
+            if has_changed:
                 raise ValueError(
                     f"hidden column {column} of edge {e.reverse} must be the same at steps "
                     f"{t - 2} and {t}, as the iterates of {e} have a mean along it at time {t}"
@@ -207,10 +209,15 @@ class Population:
         return self._sites_at(self.start_rows)
 
     def drawn_sites(self, size: int, rng: np.random.Generator) -> tuple[Sites, dict[Any, Array]]:
-        """Draw rows with their iterates at step 0: each as often as its weight says, within 1."""
-        levels = np.cumsum(self.start_weights)
-        levels /= levels[-1]
-        picks = np.searchsorted(levels, (np.arange(size) + rng.random()) / size)
+        """Draw rows with their iterates at step 0: at least `size`, as often as weights say."""
+        n, shares = len(self.start_rows), self.start_weights
+        if (shares == shares[0]).all():
+            picks = np.tile(np.arange(n), -(-size // n))
+        else:
+            levels = np.cumsum(shares)
+            # One draw in each of `size` equal parts of the weight.
+            uniforms = (np.arange(size) + rng.random(size)) / size
+            picks = np.searchsorted(levels[:-1] / levels[-1], uniforms, side="right")
         start = {e: x[picks][..., None] for e, x in self.start.items()}
         return self._sites_at(self.start_rows[picks]), start
 

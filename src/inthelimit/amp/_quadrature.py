@@ -30,6 +30,8 @@ FADE_FROM = 8.0
 # Below this correlation TERMS Hermite coefficients give 0.15^16 = 7e-14 of E f² g².
 SMALL_CORRELATION = 0.15
 TERMS = 16
+# A Gaussian with so many nodes in its standard deviation is summed to 1e-19.
+NODES_IN_WEIGHT = 1.5
 # Correlations this near to 1 are 1.
 ONE = 1.0 - 1e-14
 
@@ -93,13 +95,17 @@ class Lattice:
         shape[axis] = -1
         transfer = np.exp(-0.5 * (1.0 - correlation) * self._frequencies**2)
         spectrum = fft.rfft(values * self._fade.reshape(shape), axis=axis)
-        smooth = fft.irfft(spectrum * transfer.reshape(shape), n=self.n, axis=axis)
-        return smooth, self._density(correlation)
+        # The common part has its own, finer lattice where its weight is narrow.
+        finer = int(np.ceil(NODES_IN_WEIGHT * self.step / np.sqrt(correlation)))
+        smooth = fft.irfft(spectrum * transfer.reshape(shape), n=finer * self.n, axis=axis)
+        return finer * smooth, self._density(correlation, finer)
 
-    def _density(self, variance: float) -> Array:
-        scale = np.sqrt(variance)
-        heights = np.exp(-0.5 * (self.nodes / scale) ** 2)
-        weights: Array = heights * (self.step / (scale * np.sqrt(2.0 * np.pi)))
+    def _density(self, variance: float, finer: int = 1) -> Array:
+        """Return the weights of a Gaussian of this variance on the lattice, or on a finer one."""
+        scale, step = np.sqrt(variance), self.step / finer
+        nodes = self.nodes[0] + step * np.arange(finer * self.n)
+        heights = np.exp(-0.5 * (nodes / scale) ** 2)
+        weights: Array = heights * (step / (scale * np.sqrt(2.0 * np.pi)))
         return weights
 
     def _hermite_functions(self) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from inthelimit._checks import Array
 from inthelimit.amp._expectations import Function
-from inthelimit.amp._gaussian import GrowingGaussian, root_and_inverse
+from inthelimit.amp._gaussian import GrowingGaussian, triangular_root
 from inthelimit.amp._laws import Law, Moments, Population, Sites, true_sites
 from inthelimit.amp.graph import OrientedEdge
 
@@ -123,8 +123,8 @@ def values_at_draws(
     sites, _ = population.drawn_sites(samples, rng)
     gaussian = {}
     for r in law.needed(reads, t):
-        B, _ = root_and_inverse(law.covariance(r, t, t))
-        gaussian[r] = (rng.standard_normal((samples, B.shape[1])) @ B.T)[..., None]
+        B = triangular_root(law.covariance(r, t, t))
+        gaussian[r] = (rng.standard_normal((sites.rows, B.shape[1])) @ B.T)[..., None]
     return function(sites, sites.iterates(reads, t, gaussian))
 
 

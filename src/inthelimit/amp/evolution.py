@@ -54,8 +54,8 @@ class StateEvolution:
         spike, if there is one.
     standard_errors, mean_errors : PerEdge of ndarray
         Of `covariances` and `means`: standard errors of simulations, which carry errors on from
-        step to step; for quadrature the difference to the recursion on a coarser grid, which is
-        more than the error of the finer one.
+        step to step; for quadrature the difference to a recursion with three quarters of the nodes,
+        as a rule more than the error of the finer one.
     """
 
     covariances: PerEdge[Array]
@@ -94,7 +94,7 @@ class StateEvolution:
         rng : numpy.random.Generator, optional
             Simulates instead of quadrature, which takes at most four scalar Gaussians.
         samples : int
-            The number of rows drawn, if simulated.
+            At least so many rows are drawn, if simulated.
 
         Returns
         -------
@@ -119,7 +119,7 @@ class StateEvolution:
         _checks.generator("rng", rng)
         samples = _checks.integer("samples", samples, at_least=2)
         rows = values_at_draws(population, reads, t, values, samples, rng)
-        error = rows.std(axis=0, ddof=1) / np.sqrt(samples)
+        error = rows.std(axis=0, ddof=1) / np.sqrt(len(rows))
         return Estimate(rows.mean(axis=0)[()], error[()])
 
     def sample(
