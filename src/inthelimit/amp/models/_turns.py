@@ -1,0 +1,33 @@
+"""Classical schedules: on a graph whose edges join two camps of vertices, the camps take turns.
+
+Such a graph runs two independent iterations at once, one on even and one on odd steps.  The
+classical algorithm is one of them; the other is kept at zero, where it costs no product.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from inthelimit._checks import Array
+
+
+def on_turn(function: Callable[..., Array], *, first: int) -> Callable[..., Array]:
+    """Return the function that acts at steps first, first + 2, … and is 0 at the others.
+
+    `function` gets the number k = 0, 1, … of its turn instead of the step, and returns arrays of
+    the shape of its first argument.
+    """
+
+    def taking_turns(t: int, *arguments: Any) -> Array:
+        k, off = divmod(t - first, 2)
+        if off or k < 0:
+            return np.zeros_like(arguments[0])
+        return function(k, *arguments)
+
+    return taking_turns
+
+
+def held(values: Array, k: int) -> Any:
+    """Return entry k of a schedule, or the last one after its end."""
+    return values[min(k, len(values) - 1)]

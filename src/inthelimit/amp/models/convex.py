@@ -1,0 +1,564 @@
+"""Symmetric message passing, and the lasso: the algorithm, its limit, its phase transition.
+
+The lasso.  From y = A X + w, A of m × n independent entries N(0, 1/m), δ = m/n, the graph
+
+    x → y :  f = soft(X + x_(y→x), θ_k) − X,        y → x :  f = w − x_(x→y)
+
+is the classical iteration z = y − A x̂ + (1/δ) z' ⟨η'⟩, x̂ = soft(x̂ + Aᵀz, θ_k), as its messages are
+x̂ − X and z.  The limit: x̂ + Aᵀz = X + τ_k Z with
+
+    τ²_{k+1} = σ² + E (soft(X + τ_k Z, θ_k) − X)²/δ.
+
+At a fixed point with θ = α τ the iteration solves the lasso, min ½‖y − Ax‖² + λ‖x‖₁, with
+λ = θ (1 − b), b = ‖x‖₀/m.
+Source: arXiv:2109.11905, the graphs with one and two vertices; the calibration of the lasso is
+Donoho, Maleki and Montanari's and Bayati and Montanari's, derived here again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import erfcx, ndtr
+
+from inthelimit import ConvergenceError, _checks
+from inthelimit._checks import Array
+from inthelimit.amp.data import Side
+from inthelimit.amp.functions import separable
+from inthelimit.amp.graph import AMPGraph, OrientedEdge
+from inthelimit.amp.iteration import AMPRun
+from inthelimit.amp.models._turns import held, on_turn
+from inthelimit.amp.models.priors import Prior, gaussian_law
+from inthelimit.amp.state_evolution import StateEvolution
+
+# Roots are found to rounding of their bracket.
+ROOT_TOLERANCE = 1e-14
+# Beyond this ratio θ/τ no coordinate of any signal worth the name survives.
+LARGEST_ALPHA = 40.0
+FORWARD, BACKWARD = OrientedEdge("x", "y"), OrientedEdge("y", "x")
+
+
+def symmetric(
+    n: int,
+    function: Callable[..., ArrayLike],
+    *,
+    derivative: Callable[..., ArrayLike] | None = None,
+    side: Side | None = None,
+) -> AMPGraph:
+    """Return the loop: x^{t+1} = A f(t, x^t) − b_t f(t − 1, x^{t−1}), A symmetric of variance 1/n.
+
+    Parameters
+    ----------
+    n : int ≥ 1
+    function : callable
+        ``function(t, x[, side])``, row by row.
+    derivative : callable, optional
+        Its derivative in x; by default by differences.
+    side : Side, optional
+
+    Returns
+    -------
+    AMPGraph
+        With one vertex "v" and one edge ("v", "v").
+
+    Notes
+    -----
+    For f(x) = c x the iterates are cᵗ U_t(A/2) x⁰, with Chebyshev's polynomials of the second kind.
+    Source: arXiv:2109.11905, the graph with one loop.
+
+    Examples
+    --------
+    >>> symmetric(500, lambda t, x: np.tanh(x))
+    AMPGraph(1 vertices, N = 500: v→v)
+    """
+    f = separable(function, derivative=derivative)
+    return AMPGraph({"v": n}, {("v", "v"): f}, side={} if side is None else {"v": side})
+
+
+def soft(x: ArrayLike, threshold: float) -> Array:
+    """Return sign(x) max(|x| − θ, 0); 0 for θ = ∞."""
+    x = np.asarray(x, dtype=np.float64)
+    shrunk: Array = np.sign(x) * np.maximum(np.abs(x) - threshold, 0.0)
+    return shrunk
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lasso:
+    """A planted lasso problem with its message passing and its limit.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (n,)
+        X.
+    noise : ndarray, shape (m,)
+        w.
+    thresholds : ndarray, shape (K,)
+        θ_0, …, θ_{K−1}.
+    taus : ndarray, shape (K + 1,)
+        The limit's τ_0, …, τ_K.
+    limit_errors : ndarray, shape (K + 1,)
+        The limit's mean squared errors of x̂^0 = 0, …, x̂^K.
+    graph : AMPGraph
+        Vertices "x", "y".  Messages of x → y are x̂^k − X at steps 2k, those of y → x the residuals
+        z^k at steps 2k + 1; the edges rest at the other steps.
+    x0 : dict
+        Zeros.
+    n_steps : int
+        2K + 1, the steps after which x̂^K is a message.
+    """
+
+    signal: Array
+    noise: Array
+    thresholds: Array
+    taus: Array
+    limit_errors: Array
+    graph: AMPGraph
+    x0: dict[OrientedEdge, Array]
+    n_steps: int
+
+    def observations(self, A: ArrayLike) -> Array:
+        """Return y = A X + w for the matrix of the edge x → y."""
+        y: Array = np.asarray(A) @ self.signal + self.noise
+        return y
+
+    def estimates(self, run: AMPRun) -> Array:
+        """Return x̂^0, x̂^1, … of a run, shape (K + 1, n[, copies])."""
+        difference = run.messages[FORWARD][::2]
+        return difference + self.signal.reshape(-1, *(1,) * (difference.ndim - 2))
+
+    def errors(self, run: AMPRun) -> Array:
+        """Return the mean squared errors of a run, shape (K + 1[, copies])."""
+        errors: Array = (run.messages[FORWARD][::2] ** 2).mean(axis=1)
+        return errors
+
+    def errors_of(self, evolution: StateEvolution) -> Array:
+        """Return the same from state evolution on the graph, shape (K + 1,)."""
+        share = self.signal.size / self.noise.size
+        errors: Array = evolution.variances(FORWARD)[::2] / share
+        return errors
+
+
+def lasso(
+    prior: Prior,
+    *,
+    n: int,
+    rate: float,
+    noise_level: float,
+    n_iterations: int,
+    rng: np.random.Generator,
+    alpha: float | None = None,
+    threshold: float | None = None,
+) -> Lasso:
+    """Plant a signal and noise; return the lasso's message passing with its limit.
+
+    Parameters
+    ----------
+    prior : Prior
+        Of the entries of X.
+    n : int ≥ 1
+        The number of unknowns; there are m = round(rate · n) observations.
+    rate : float > 0
+        δ = m/n.
+    noise_level : float ≥ 0
+        σ.
+    n_iterations : int ≥ 1
+        K.
+    rng : numpy.random.Generator
+        Draws X and w.
+    alpha : float > 0, optional
+        Takes θ_k = α τ_k, with the limit's τ_k.
+    threshold : float > 0, optional
+        Takes θ_k = θ instead: this solves the lasso with λ = θ (1 − b).
+
+    Returns
+    -------
+    Lasso
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or not exactly one of `alpha` and `threshold` is given.
+
+    Notes
+    -----
+    Source: arXiv:2109.11905, the graph with two vertices.
+
+    Examples
+    --------
+    >>> from inthelimit.amp import run_amp
+    >>> from inthelimit.amp.models.priors import sparse_signs
+    >>> rng = np.random.default_rng(0)
+    >>> model = lasso(sparse_signs(0.1), n=2000, rate=0.5, noise_level=0.2, alpha=1.5,
+    ...               n_iterations=8, rng=rng)
+    >>> run = run_amp(model.graph, model.x0, model.n_steps, rng=rng)
+    >>> bool(abs(model.errors(run)[-1] - model.limit_errors[-1]) < 0.01)
+    True
+    """
+    n, m = _sizes(n, rate)
+    sigma = _checks.number("noise_level", noise_level, at_least=0.0)
+    n_iterations = _checks.integer("n_iterations", n_iterations, at_least=1)
+    rule = _rule(alpha, threshold)
+    signal = prior.sample(n, rng=rng)
+    noise = sigma * rng.standard_normal(m)
+    # The residual is linear in the noise, so that few nodes are exact.
+    nodes, weights = gaussian_law(5)
+    taus, thresholds, errors = _recursion(prior, m / n, sigma, n_iterations, rule)
+    known = {"x": Side(signal, law=prior.law()), "y": Side(noise, law=(sigma * nodes, weights))}
+    if sigma == 0.0:
+        known["y"] = Side(noise)
+
+    def estimate(k: int, x: Array, truth: Array) -> Array:
+        return soft(truth + x, _threshold(thresholds, k)) - truth
+
+    def slope(k: int, x: Array, truth: Array) -> Array:
+        return (np.abs(truth + x) > _threshold(thresholds, k)).astype(np.float64)
+
+    graph = _two_vertices(n, m, estimate, slope, known)
+    x0 = {FORWARD: np.zeros(m), BACKWARD: np.zeros(n)}
+    return Lasso(signal, noise, thresholds, taus, errors, graph, x0, 2 * n_iterations + 1)
+
+
+def lasso_graph(y: ArrayLike, n: int, thresholds: ArrayLike) -> AMPGraph:
+    """Return the lasso's message passing on data: what is run without knowing the signal.
+
+    Parameters
+    ----------
+    y : array_like, shape (m,)
+        The observations y = A X + w; give A, with entries of variance 1/m, to `run_amp`, as the
+        matrix of ("x", "y").
+    n : int ≥ 1
+        The number of unknowns.
+    thresholds : array_like, shape (K,)
+        The θ_k > 0; the last one is kept from then on.
+
+    Returns
+    -------
+    AMPGraph
+        Messages of ("x", "y") are the estimates x̂^k at steps 2k, starting at x̂^0 = 0 from x0 = 0.
+
+    Notes
+    -----
+    With a constant threshold, and where it converges, the limit is the lasso's solution with
+    λ = θ (1 − ‖x‖₀/m), exactly, at finite n.
+    Source: arXiv:2109.11905, the graph with two vertices.
+
+    Examples
+    --------
+    >>> lasso_graph([1.0, -0.5, 0.2], 6, [0.7])
+    AMPGraph(2 vertices, N = 9: x→y, y→x)
+    """
+    y = _checks.vector("y", y)
+    thresholds = _checks.vector("thresholds", thresholds)
+    if thresholds.min() <= 0.0:
+        raise ValueError(f"thresholds must be > 0, got {thresholds.min():.6g}")
+    return _two_vertices(
+        _checks.integer("n", n, at_least=1),
+        y.size,
+        lambda k, x: soft(x, _threshold(thresholds, k)),
+        lambda k, x: (np.abs(x) > _threshold(thresholds, k)).astype(np.float64),
+        {"y": Side(y)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LassoLimit:
+    """The fixed point of the limit, which is the lasso itself at N = ∞.
+
+    Attributes
+    ----------
+    alpha : float
+        θ/τ.
+    tau : float
+        The effective noise τ.
+    threshold : float
+        θ = α τ.
+    penalty : float
+        λ = θ (1 − b).
+    active : float
+        b = P(|X + τZ| > θ)/δ, the number of non-zero coordinates over that of observations.
+    error : float
+        The mean squared error E (soft(X + τZ, θ) − X)².
+    """
+
+    alpha: float
+    tau: float
+    threshold: float
+    penalty: float
+    active: float
+    error: float
+
+
+def lasso_limit(prior: Prior, *, rate: float, noise_level: float, alpha: float) -> LassoLimit:
+    """Return the limit of the lasso at θ = α τ: effective noise, penalty, error.
+
+    Parameters
+    ----------
+    prior : Prior
+    rate : float > 0
+        δ = m/n.
+    noise_level : float > 0
+        σ.
+    alpha : float
+        Above `smallest_alpha(rate)`, where no fixed point exists.
+
+    Returns
+    -------
+    LassoLimit
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    The expectations are formulas in the normal law, and τ² the only root of a concave function.
+    Source: derived from the state evolution of arXiv:2109.11905; the map α → λ is the calibration
+    of Bayati and Montanari.
+
+    Examples
+    --------
+    >>> from inthelimit.amp.models.priors import sparse_signs
+    >>> limit = lasso_limit(sparse_signs(0.1), rate=0.5, noise_level=0.2, alpha=1.5)
+    >>> round(limit.tau, 4), round(limit.penalty, 4), round(limit.error, 4)
+    (0.3523, 0.3052, 0.0421)
+    """
+    delta = _checks.number("rate", rate, above=0.0)
+    sigma = _checks.number("noise_level", noise_level, above=0.0)
+    alpha = _checks.number("alpha", alpha, above=smallest_alpha(delta), at_most=LARGEST_ALPHA)
+
+    def excess(log_square: float) -> float:
+        tau = np.exp(0.5 * log_square)
+        return float(1.0 - (sigma**2 + _risk(prior, tau, alpha * tau) / delta) / tau**2)
+
+    low = 2.0 * np.log(sigma) - 1e-9
+    high = low + 1.0
+    while excess(high) < 0.0:
+        high += 2.0
+    tau = float(np.exp(0.5 * brentq(excess, low, high, xtol=ROOT_TOLERANCE)))
+    active = _survival(prior, tau, alpha * tau) / delta
+    error = _risk(prior, tau, alpha * tau)
+    return LassoLimit(alpha, tau, alpha * tau, alpha * tau * (1.0 - active), active, error)
+
+
+def lasso_limit_at(prior: Prior, *, rate: float, noise_level: float, penalty: float) -> LassoLimit:
+    """Return the limit of the lasso at penalty λ: the α that gives it, and all that follows.
+
+    Parameters
+    ----------
+    prior : Prior
+    rate : float > 0
+        δ = m/n.
+    noise_level : float > 0
+        σ.
+    penalty : float > 0
+        λ, of ½‖y − Ax‖² + λ‖x‖₁ with columns of A of norm about 1.
+
+    Returns
+    -------
+    LassoLimit
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    ConvergenceError
+        If λ is so large that no α ≤ 40 gives it: the estimate is 0.
+
+    Notes
+    -----
+    λ increases with α, from −∞, so that bisection finds it.
+    Source: the calibration of Bayati and Montanari, derived from arXiv:2109.11905.
+
+    Examples
+    --------
+    >>> from inthelimit.amp.models.priors import sparse_signs
+    >>> prior = sparse_signs(0.1)
+    >>> limit = lasso_limit_at(prior, rate=0.5, noise_level=0.2, penalty=0.3)
+    >>> round(limit.alpha, 4)
+    1.4907
+    """
+    penalty = _checks.number("penalty", penalty, above=0.0)
+
+    def excess(alpha: float) -> float:
+        limit = lasso_limit(prior, rate=rate, noise_level=noise_level, alpha=alpha)
+        return limit.penalty - penalty
+
+    # Near its smallest value τ is infinite, and λ = −∞.
+    low = smallest_alpha(_checks.number("rate", rate, above=0.0)) * (1.0 + 1e-6) + 1e-6
+    high = max(1.0, 2.0 * low)
+    while excess(high) < 0.0:
+        if high == LARGEST_ALPHA:
+            raise ConvergenceError(
+                f"no α ≤ {LARGEST_ALPHA:g} gives penalty {penalty:g}: the estimate is 0; "
+                "take a smaller penalty"
+            )
+        high = min(2.0 * high, LARGEST_ALPHA)
+    alpha = float(brentq(excess, low, high, xtol=ROOT_TOLERANCE))
+    return lasso_limit(prior, rate=rate, noise_level=noise_level, alpha=alpha)
+
+
+def smallest_alpha(rate: float) -> float:
+    """Return the α below which τ is infinite: (1 + α²) Φ(−α) − α φ(α) = δ/2; 0 for δ ≥ 1."""
+    delta = _checks.number("rate", rate, above=0.0)
+    if delta >= 1.0:
+        return 0.0
+    return float(brentq(lambda a: _noise_risk(a) - delta, 0.0, LARGEST_ALPHA, xtol=ROOT_TOLERANCE))
+
+
+def phase_transition(rate: float) -> float:
+    """Return the largest ρ = k/m at which ℓ¹ minimisation recovers k-sparse signals without noise.
+
+    Parameters
+    ----------
+    rate : float
+        δ = m/n, in (0, 1].
+
+    Returns
+    -------
+    float
+        ρ(δ): below, message passing with the best α converges to the signal at exponential rate.
+
+    Notes
+    -----
+    The curve, by its parameter z, the best α, with M = Φ(−z)/φ(z):
+    δ = 2φ(z)/(z + 2φ(z)(1 − z M)), ρ = 1 − z M.
+    Source: Donoho and Tanner's curve, in the form of Donoho, Maleki and Montanari: where
+    the minimax risk of soft thresholding, sup over signals and min over α, is δ.
+
+    Examples
+    --------
+    >>> round(phase_transition(0.5), 4)
+    0.3857
+    """
+    delta = _checks.number("rate", rate, above=0.0, at_most=1.0)
+
+    def excess(z: float) -> float:
+        # z/φ(z) in logarithms, as φ(z) underflows.
+        rest = np.log(z) + 0.5 * z**2 + 0.5 * np.log(2.0 * np.pi)
+        return float(np.log(2.0) - np.logaddexp(rest, np.log(2.0 * _recovered(z))) - np.log(delta))
+
+    if delta == 1.0:
+        return 1.0
+    return _recovered(float(brentq(excess, 1e-300, LARGEST_ALPHA, xtol=ROOT_TOLERANCE)))
+
+
+def _recovered(z: float) -> float:
+    return float(1.0 - z * np.sqrt(np.pi / 2.0) * erfcx(z / np.sqrt(2.0)))
+
+
+def _sizes(n: int, rate: float) -> tuple[int, int]:
+    n = _checks.integer("n", n, at_least=1)
+    return n, max(1, round(_checks.number("rate", rate, above=0.0) * n))
+
+
+def _rule(alpha: float | None, threshold: float | None) -> Callable[[float], float]:
+    """Return θ as a function of τ."""
+    if (alpha is None) == (threshold is None):
+        raise ValueError(
+            f"alpha or threshold must be given, and one of them only, got {alpha!r}, {threshold!r}"
+        )
+    if alpha is None:
+        assert threshold is not None
+        theta = _checks.number("threshold", threshold, above=0.0)
+        return lambda tau: theta
+    ratio = _checks.number("alpha", alpha, above=0.0)
+    return lambda tau: ratio * tau
+
+
+def _recursion(
+    prior: Prior, delta: float, sigma: float, K: int, rule: Callable[[float], float]
+) -> tuple[Array, Array, Array]:
+    """Return τ_0, …, τ_K, the θ_k, and the errors of x̂^0, …, x̂^K."""
+    errors = [prior.second_moment]
+    taus = [float(np.sqrt(sigma**2 + errors[0] / delta))]
+    thresholds = []
+    for _ in range(K):
+        thresholds.append(rule(taus[-1]))
+        errors.append(_risk(prior, taus[-1], thresholds[-1]))
+        taus.append(float(np.sqrt(sigma**2 + errors[-1] / delta)))
+    return np.array(taus), np.array(thresholds), np.array(errors)
+
+
+def _two_vertices(
+    n: int,
+    m: int,
+    estimate: Callable[..., Array],
+    slope: Callable[..., Array],
+    known: dict[str, Side],
+) -> AMPGraph:
+    residual = on_turn(lambda k, x, y: y - x, first=1)
+    return AMPGraph(
+        {"x": n, "y": m},
+        {
+            FORWARD: separable(on_turn(estimate, first=0), derivative=on_turn(slope, first=0)),
+            BACKWARD: separable(
+                residual, derivative=on_turn(lambda k, x, y: -np.ones_like(x), first=1)
+            ),
+        },
+        variances={FORWARD: (n + m) / m},
+        side=known,
+    )
+
+
+def _threshold(thresholds: Array, k: int) -> float:
+    """Return the threshold that made x̂^k; x̂^0 is 0."""
+    return np.inf if k == 0 else float(held(thresholds, k - 1))
+
+
+def _noise_risk(alpha: float) -> float:
+    """Return E soft(Z, α)² = 2 ((1 + α²) Φ(−α) − α φ(α))."""
+    mills = np.sqrt(np.pi / 2.0) * erfcx(alpha / np.sqrt(2.0))
+    return float(2.0 * _density(alpha) * ((1.0 + alpha**2) * mills - alpha))
+
+
+def _density(x: ArrayLike) -> Array:
+    density: Array = np.exp(-0.5 * np.square(x)) / np.sqrt(2.0 * np.pi)
+    return density
+
+
+def _risk(prior: Prior, tau: float, theta: float) -> float:
+    """Return E (soft(X + τZ, θ) − X)².
+
+    Given a component, R = X + τZ is N(μ, s²) and X = μ + (σ²/s²)(R − μ) + an independent part, so
+    that in u = (R − μ)/s the difference is a line a + b u on each of three intervals.
+    """
+    s = np.sqrt(prior.variances + tau**2)
+    gain = prior.variances / s**2
+    low, high = (-theta - prior.means) / s, (theta - prior.means) / s
+    far = np.full_like(s, np.inf)
+    pieces = [
+        (theta + 0.0 * s, s * (1.0 - gain), -far, low),
+        (-prior.means, -s * gain, low, high),
+        (-theta + 0.0 * s, s * (1.0 - gain), high, far),
+    ]
+    total = gain * tau**2
+    for a, b, left, right in pieces:
+        mass = _mass(left, right)
+        first = _density(left) - _density(right)
+        second = mass + _moment(left) - _moment(right)
+        total = total + a**2 * mass + 2.0 * a * b * first + b**2 * second
+    return float(prior.weights @ total)
+
+
+def _survival(prior: Prior, tau: float, theta: float) -> float:
+    """Return P(|X + τZ| > θ)."""
+    s = np.sqrt(prior.variances + tau**2)
+    return float(
+        prior.weights @ (ndtr((-theta - prior.means) / s) + ndtr((prior.means - theta) / s))
+    )
+
+
+def _mass(left: Array, right: Array) -> Array:
+    """Return Φ(right) − Φ(left) without cancellation in the upper tail."""
+    mass: Array = np.where(left > 0.0, ndtr(-left) - ndtr(-right), ndtr(right) - ndtr(left))
+    return mass
+
+
+def _moment(x: Array) -> Array:
+    """Return x φ(x), 0 at ±∞."""
+    finite = np.where(np.isfinite(x), x, 0.0)
+    moment: Array = finite * _density(finite)
+    return moment
