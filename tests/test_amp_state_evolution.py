@@ -264,11 +264,11 @@ def test_times_that_are_nearly_one_are_as_exact_as_others():
         return 0.5 * soft(x + 0.2, 0.5) + 0.5 + 0.01**t
 
     x0 = np.full(200, 0.3)
-    evolution = state_evolution(loop(f), {LOOP: x0}, 9)
+    evolution = state_evolution(loop(f), {LOOP: x0}, 6)
     kappa = evolution.covariances[LOOP]
-    correlation = kappa[7, 8] / np.sqrt(kappa[7, 7] * kappa[8, 8])
+    correlation = kappa[4, 5] / np.sqrt(kappa[4, 4] * kappa[5, 5])
     assert 1e-13 < 1.0 - correlation < 1e-3
-    by_hand = loop_by_hand(f, x0, 9, lambda t: (-0.7, 0.3))
+    by_hand = loop_by_hand(f, x0, 6, lambda t: (-0.7, 0.3))
     np.testing.assert_allclose(kappa, by_hand, rtol=0, atol=2e-7)
 
 
@@ -503,6 +503,36 @@ def test_the_start_may_depend_on_the_side_information():
     np.testing.assert_allclose(by_law.covariances[LOOP], evolution.covariances[LOOP], atol=1e-12)
 
 
+def test_simulation_draws_side_information_by_its_law():
+    law = Side(np.zeros(200), law=([-1.0, 0.0, 2.0], [0.1, 0.7, 0.2]))
+    graph = loop(lambda t, x, side: np.tanh(x + side) + 0.3 * side, side={"v": law})
+    x0 = {LOOP: np.full(200, 0.4)}
+    exact = state_evolution(graph, x0, 3)
+    rng = np.random.default_rng(0)
+    simulated = state_evolution(graph, x0, 3, method="monte-carlo", rng=rng, samples=100_000)
+    error = simulated.standard_errors[LOOP]
+    assert (error < 0.01).all()
+    difference = np.abs(simulated.covariances[LOOP] - exact.covariances[LOOP])
+    assert (difference <= 4.0 * error + 1e-12).all()
+
+
+def test_side_information_of_copies_counts_as_one_law():
+    rng = np.random.default_rng(0)
+    values = rng.choice([-1.0, 0.0, 2.0], (200, 1, 3))
+
+    def f(t, x, side):
+        return np.tanh(x + side[:, 0]) + 0.3 * side[:, 0]
+
+    def evolve(n, known, x0):
+        return state_evolution(loop(f, n, side={"v": known}), {LOOP: x0}, 3).covariances[LOOP]
+
+    x0 = np.linspace(0.0, 1.0, 200)
+    pooled = Side(np.concatenate([values[:, :, c] for c in range(3)]))
+    np.testing.assert_allclose(
+        evolve(200, Side(values), x0), evolve(600, pooled, np.tile(x0, 3)), atol=1e-12
+    )
+
+
 def overlaps(strength, q, n_steps):
     """q ↦ E tanh(λ² q + λ √q Z): the overlap of the estimate with the signs of the spike."""
     path = [q]
@@ -533,6 +563,28 @@ def test_the_spiked_matrix_of_the_sheet():
     # Its numbers are from simulation; an error at the start grows with the overlap, sevenfold.
     sheet = [0.0099, 0.0218, 0.0468, 0.180, 0.613, 0.684]
     np.testing.assert_allclose(q[[0, 1, 2, 4, 8, 11]], sheet, rtol=0.03)
+
+
+def test_a_spike_is_found_among_the_columns_of_a_law():
+    signs = np.where(np.arange(300) % 3 == 0, -1.0, 2.0)
+    other = np.arange(300) % 2 + 0.5
+
+    def evolve(law):
+        known = Side(np.stack([other, signs], axis=1), law=law)
+        graph = loop(
+            lambda t, x, side: np.tanh(x) * side[:, 0] + 0.1,
+            n=300,
+            side={"v": known},
+            spikes={LOOP: Spike(1.2, signs, signs)},
+        )
+        return state_evolution(graph, {LOOP: np.full(300, 0.3)}, 4)
+
+    nodes = np.array([[0.5, -1.0], [1.5, -1.0], [0.5, 2.0], [1.5, 2.0]])
+    by_law = evolve((nodes, np.array([1.0, 1.0, 2.0, 2.0]) / 6.0))
+    empirical = evolve(None)
+    assert empirical.means[LOOP].shape == (4, 1)
+    np.testing.assert_allclose(by_law.means[LOOP], empirical.means[LOOP], atol=1e-12)
+    np.testing.assert_allclose(by_law.covariances[LOOP], empirical.covariances[LOOP], atol=1e-12)
 
 
 @pytest.mark.parametrize(("strength", "q"), [(1.1, 0.1917), (1.5, 0.6923), (2.0, 0.9165)])
@@ -716,7 +768,7 @@ def layers(scale, rng):
 
 def test_layers_pass_their_hidden_signal_on():
     rng = np.random.default_rng(8)
-    graph, x0, _ = layers(400, rng)
+    graph, x0, _ = layers(200, rng)
     evolution = state_evolution(graph, x0, 7, nodes=48)
     simulated = state_evolution(graph, x0, 7, method="monte-carlo", rng=rng, samples=100_000)
     for e in graph.edges:
@@ -727,7 +779,7 @@ def test_layers_pass_their_hidden_signal_on():
             assert (np.abs(one[e] - other[e]) <= 4.0 * error[e] + 1e-6).all()
     found = []
     for _ in range(16):
-        graph, x0, signal = layers(400, rng)
+        graph, x0, signal = layers(200, rng)
         run = run_amp(graph, x0, 7, rng=rng)
         hidden = run.messages[1, 2][-1][:, 0]
         found.append(
@@ -874,7 +926,7 @@ def test_too_many_gaussians_are_named_with_the_way_out():
     graph, x0 = four_columns()
     with pytest.raises(ValueError, match=r"'monte-carlo', as the function of v→v reads 4 scalar"):
         state_evolution(graph, x0, 3)
-    alone = state_evolution(graph, x0, 2, joint=False)
+    alone = state_evolution(graph, x0, 2, joint=False, nodes=24)
     assert alone.covariances[LOOP].shape == (2, 4, 4)
 
 

@@ -22,10 +22,10 @@ from inthelimit.amp.graph import OrientedEdge
 Function: TypeAlias = Callable[[Sites, Mapping[OrientedEdge, Array]], Array]
 
 # Grids hold about so many points where they may, ...
-POINTS = 2**18
+POINTS = 2**16
 # ... with at most and at least so many nodes on an axis, by the number of axes; ...
 MOST_NODES = 2**14
-LEAST_NODES = {0: 1, 1: 64, 2: 48, 3: 48, 4: 36}
+LEAST_NODES = {0: 1, 1: 64, 2: 64, 3: 56, 4: 36}
 # ... and never more than this.
 MOST_POINTS = 2**23
 # Pairs of times need Fourier transforms along each axis.

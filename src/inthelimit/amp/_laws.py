@@ -140,7 +140,9 @@ class Sites:
         self, edges: tuple[OrientedEdge, ...], t: int, gaussian: Mapping[OrientedEdge, Array]
     ) -> dict[OrientedEdge, Array]:
         """Return x_e^t from Z_e^t, which is needed for all of `Law.needed(edges, t)`."""
-        spiked = {e: z + self._along_spike(e, t) for e, z in gaussian.items()}
+        spiked = {
+            e: z + self._along_spike(e, t) if e in self.left else z for e, z in gaussian.items()
+        }
         hidden = {e: self._hidden(e, t, spiked) for e in edges if self.law.has_hidden_mean(e, t)}
         complete = dict(spiked)
         for e, h in hidden.items():
@@ -155,8 +157,6 @@ class Sites:
         return complete
 
     def _along_spike(self, e: OrientedEdge, t: int) -> Array:
-        if e not in self.left:
-            return np.zeros((1, 1, 1))
         mean: Array = self.left[e][:, None, None] * self.law.spike_means[e][t - 1][:, None]
         return mean
 

@@ -64,7 +64,7 @@ def state_evolution(
     rng : numpy.random.Generator, optional
         Needed where something is simulated.
     nodes : int ≥ 24, optional
-        The nodes of quadrature on each axis.  By default as many as make 2^18 points with the
+        The nodes of quadrature on each axis.  By default as many as make 2^16 points with the
         atoms of side information, at most 2^14 on an axis.
     samples : int
         The rows drawn at each vertex, if simulated, in 20 independent repetitions.  Functions that
