@@ -273,9 +273,10 @@ def test_gluing_keeps_dimensions_reads_and_data():
 def test_parts_glued_without_new_functions_run_as_they_did():
     first = chain()
     other = separable(lambda t, x, s: np.cos(x + s))
+    two = separable(lambda t, x, y, s: np.cos(x * y + s), reads=[("q", "p"), ("p", "p")])
     second = AMPGraph(
         {"p": 40, "q": 25},
-        {("p", "q"): other, ("q", "p"): f, ("p", "p"): other},
+        {("p", "q"): two, ("q", "p"): f, ("p", "p"): other},
         side={"p": Side(np.linspace(-1.0, 1.0, 40))},
         variances={("p", "q"): 1.7},
     )

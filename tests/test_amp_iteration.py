@@ -251,7 +251,8 @@ def test_norms_are_those_of_the_messages_only_with_the_onsager_terms(name):
     x0, A = start(graph, rng), draw_matrices(graph, rng=rng)
     smallest = min(graph.dimensions.values())
     right = norm_gap(graph, run_amp(graph, x0, 5, matrices=A))
-    assert right < 5 / np.sqrt(smallest)  # the largest of 15 numbers an edge, of size √2/√n each
+    # The largest of 15 numbers an edge; over 150 seeds 2.8/√n in the median, 5.6/√n at most.
+    assert right < 7 / np.sqrt(smallest)
     assert norm_gap(graph, run_amp(graph, x0, 5, matrices=A, onsager=0.0)) > 0.5
     if len(graph.dimensions) > 1:
         wrong = {e: graph.size / graph.dimensions[e.start] for e in graph.edges}
@@ -269,7 +270,7 @@ def test_parallel_edges_and_variances_keep_the_norms():
     rng = np.random.default_rng(7)
     x0, A = start(graph, rng), draw_matrices(graph, rng=rng)
     run = run_amp(graph, x0, 5, matrices=A)
-    assert norm_gap(graph, run) < 5 / np.sqrt(1000)
+    assert norm_gap(graph, run) < 7 / np.sqrt(1000)
     assert norm_gap(graph, run_amp(graph, x0, 5, matrices=A, onsager=False)) > 0.5
     # Independent across edges that end at the same vertex.
     for vertex in "vw":
@@ -293,7 +294,7 @@ def test_columns_have_the_covariances_of_the_messages():
             gaps.append((np.abs(run.covariances[e] - target) / scale).max())
         return max(gaps)
 
-    assert gap(run_amp(graph, x0, 5, matrices=A)) < 5 / np.sqrt(1200)
+    assert gap(run_amp(graph, x0, 5, matrices=A)) < 7 / np.sqrt(1200)
     assert gap(run_amp(graph, x0, 5, matrices=A, onsager=0.0)) > 0.5
 
 

@@ -59,7 +59,7 @@ class Products:
         visible, hidden = list(self._graph.visible(e)), list(self._graph.hidden[e])
         columns = visible if message[:, visible].any() else []
         known = e in self._hidden and np.array_equal(self._hidden[e][0], message[:, hidden])
-        return columns if known else sorted(columns + hidden)
+        return columns if known else columns + hidden
 
     def _assemble(self, e: OrientedEdge, message: Array, columns: list[int], image: Rows) -> Array:
         """Return A_e m_e from the image of some columns, and add what the spike makes."""
