@@ -13,6 +13,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_amp
 import bench_continuized
 import bench_diagonal
 import bench_gossip
@@ -25,6 +26,7 @@ SUITES = {
     "diagonal": bench_diagonal.run,
     "continuized": bench_continuized.run,
     "gossip": bench_gossip.run,
+    "amp": bench_amp.run,
     "site": bench_site.run,
 }
 

@@ -298,14 +298,15 @@ def test_columns_have_the_covariances_of_the_messages():
     assert gap(run_amp(graph, x0, 5, matrices=A, onsager=0.0)) > 0.5
 
 
-def test_loop_has_the_variances_of_the_published_recursion():
+def test_loop_has_the_variances_of_the_integrals():
     n, f = 3000, separable(lambda t, x: 2 * np.tanh(1.5 * x + 0.5) + 0.3 * x)
     graph = AMPGraph({"v": n}, {("v", "v"): f})
     rng, runs = np.random.default_rng(9), []
     for _ in range(4):
         runs.append(run_amp(graph, {("v", "v"): np.full(n, 0.5)}, 6, rng=rng))
     variances = np.array([np.diag(run.covariances["v", "v"]) for run in runs])
-    expected = np.array([3.41, 4.886, 5.548, 5.806, 5.901, 5.936])
+    # By adaptive quadrature of κ_{t+1} = E f(√κ_t Z)².
+    expected = np.array([3.40981, 4.88425, 5.54100, 5.79460, 5.88791, 5.92167])
     # Each fluctuates by about 2/√n relative to its size.
     np.testing.assert_allclose(variances.mean(axis=0), expected, rtol=4 * 2 / np.sqrt(4 * n))
     lags = np.mean([np.diag(run.covariances["v", "v"], 1) for run in runs], axis=0)
@@ -510,6 +511,16 @@ STARTS = {("v", "w"): np.ones(3), ("w", "v"): np.ones(4)}
 def test_what_functions_return_is_checked(function, message):
     with pytest.raises(ValueError, match=message):
         run_amp(failing(function), STARTS, 5, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_functions_can_not_change_the_run_in_place(copies):
+    def hasty(t, x):
+        x *= 2.0
+        return x
+
+    with pytest.raises(ValueError, match="read-only"):
+        run_amp(failing(separable(hasty)), STARTS, 2, rng=np.random.default_rng(0), n_copies=copies)
 
 
 @pytest.mark.parametrize(

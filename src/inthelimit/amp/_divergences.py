@@ -61,9 +61,14 @@ class Reading(NamedTuple):
 
 
 def short(x: Array, copies: int | None) -> Array:
-    """Drop the axis of a single column and, without copies, that of copies."""
+    """Return x without the axis of a single column and, without copies, that of copies.
+
+    It can't be written to: a function that works in place would change the run.
+    """
     columns = x.shape[1:2] if x.shape[1] > 1 else ()
-    return x.reshape(len(x), *columns, *(() if copies is None else (copies,)))
+    view = x.reshape(len(x), *columns, *(() if copies is None else (copies,)))
+    view.flags.writeable = False
+    return view
 
 
 def sum_of_derivatives(
