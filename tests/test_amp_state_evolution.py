@@ -167,6 +167,16 @@ def test_smooth_functions_of_three_pairs_need_few_nodes():
     assert at.paired_mean(f, g, rho, np.ones(1)) == pytest.approx(exact, abs=1e-11)
 
 
+@pytest.mark.parametrize("rho", [0.0, 0.1499, 0.1501, 0.59, 0.99, 1 - 1e-9])
+def test_signs_obey_the_arcsine_law(rho):
+    at = lattice(2**14)
+    signs = np.sign(at.nodes)[None, :, None]
+    mean = at.paired_mean(signs, signs, [rho], np.ones(1))
+    # Next to ρ = 1 the law has a square root in 1 − ρ, which is below the lattice's step.
+    tolerance = 1e-7 if rho < 0.999 else 1e-4
+    assert mean == pytest.approx(2.0 / np.pi * np.arcsin(rho), abs=tolerance)
+
+
 # Gaussian families.
 
 
@@ -498,7 +508,8 @@ def test_the_start_may_depend_on_the_side_information():
     expected = np.mean(np.tanh(x0 + values) * np.array([later[s] for s in values]))
     assert evolution.covariances[LOOP][0, 1] == pytest.approx(expected, abs=1e-12)
     share = np.array([np.mean(values == -1.0), np.mean(values == 2.0)])
-    law = Side(values, law=([-1.0, 2.0], share))
+    # A value that never occurs changes nothing.
+    law = Side(values, law=([-1.0, 5.0, 2.0], np.insert(share, 1, 0.0)))
     by_law = state_evolution(loop(f, side={"v": law}), {LOOP: x0}, 2)
     np.testing.assert_allclose(by_law.covariances[LOOP], evolution.covariances[LOOP], atol=1e-12)
 

@@ -14,7 +14,8 @@ from scipy import fft
 
 from inthelimit._checks import Array
 from inthelimit.amp._gaussian import canonical_pair, pseudo_inverse, triangular_root
-from inthelimit.amp._laws import Law, Moments, Population, Sites
+from inthelimit.amp._laws import Law, Moments, Sites
+from inthelimit.amp._populations import Population
 from inthelimit.amp._quadrature import Lattice, lattice
 from inthelimit.amp.graph import OrientedEdge
 

@@ -12,7 +12,8 @@ import numpy as np
 from inthelimit._checks import Array
 from inthelimit.amp._expectations import Function
 from inthelimit.amp._gaussian import GrowingGaussian, triangular_root
-from inthelimit.amp._laws import Law, Moments, Population, Sites, true_sites
+from inthelimit.amp._laws import Law, Moments, Sites, true_sites
+from inthelimit.amp._populations import Population
 from inthelimit.amp.graph import OrientedEdge
 
 

@@ -16,7 +16,8 @@ from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.amp._divergences import short
 from inthelimit.amp._expectations import Fineness, mean_on_grid
-from inthelimit.amp._laws import Law, Population, Sites, true_sites
+from inthelimit.amp._laws import Law, Sites, true_sites
+from inthelimit.amp._populations import Population
 from inthelimit.amp._simulation import Draws, values_at_draws
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge, PerEdge
 

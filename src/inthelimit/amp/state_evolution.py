@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike
 from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.amp._expectations import Fineness, QuadratureAverages
-from inthelimit.amp._laws import Law, Population
+from inthelimit.amp._laws import Law
+from inthelimit.amp._populations import Population
 from inthelimit.amp._simulation import SimulatedAverages
 from inthelimit.amp.evolution import SAMPLES, StateEvolution, evolution_of
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge, PerEdge
