@@ -14,6 +14,7 @@ Source: arXiv:2109.11905, the graph with two vertices; generalized approximate m
 Rangan's, and its limit is derived here again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +25,9 @@ from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.amp.data import Side
 from inthelimit.amp.functions import separable
-from inthelimit.amp.graph import AMPGraph, OrientedEdge
+from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge
 from inthelimit.amp.iteration import AMPRun
-from inthelimit.amp.models._turns import held, on_turn
+from inthelimit.amp.models._common import held, image, on_turn, visible_slope
 from inthelimit.amp.models.channels import Channel
 from inthelimit.amp.models.priors import Prior, gaussian_law
 from inthelimit.amp.state_evolution import StateEvolution
@@ -69,9 +70,9 @@ class GeneralizedLinear:
     x0: dict[OrientedEdge, Array]
     n_steps: int
 
-    def observations(self, A: ArrayLike) -> Array:
-        """Return y for the matrix of the edge x → y."""
-        return self.channel.observe(np.asarray(A) @ self.signal, self.noise)
+    def observations(self, matrices: Mapping[EdgeLike, Any]) -> Array:
+        """Return y for the matrix of ("x", "y")."""
+        return self.channel.observe(image(matrices, FORWARD, self.signal), self.noise)
 
     def on_data(self, y: ArrayLike) -> AMPGraph:
         """Return the graph that is run on data: without the signal, and with y in its place.
@@ -198,7 +199,7 @@ def generalized_linear(
     def spread(t: int, B: Array, X: Array) -> Array:
         k, off = divmod(t, 2)
         variance = np.zeros_like(B) if off else prior.posterior(held(lam, k), B)[1]
-        return np.stack([np.zeros_like(B), variance], axis=1)[:, :, None]
+        return visible_slope(variance)
 
     def of_y(method: str) -> Any:
         formula = getattr(channel, method)

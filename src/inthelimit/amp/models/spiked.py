@@ -24,7 +24,7 @@ from inthelimit.amp.data import Spike
 from inthelimit.amp.functions import separable
 from inthelimit.amp.graph import AMPGraph, OrientedEdge
 from inthelimit.amp.iteration import AMPRun
-from inthelimit.amp.models._turns import held
+from inthelimit.amp.models._common import held
 from inthelimit.amp.models.priors import Prior
 from inthelimit.amp.state_evolution import StateEvolution
 

@@ -1,15 +1,18 @@
-"""Classical schedules: on a graph whose edges join two camps of vertices, the camps take turns.
+"""What models share.
+
+Classical schedules: on a graph whose edges join two camps of vertices, the camps take turns.
 
 Such a graph runs two independent iterations at once, one on even and one on odd steps.  The
 classical algorithm is one of them; the other is kept at zero, where it costs no product.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from inthelimit._checks import Array
+from inthelimit.amp.graph import EdgeLike, OrientedEdge
 
 
 def on_turn(function: Callable[..., Array], *, first: int) -> Callable[..., Array]:
@@ -31,3 +34,17 @@ def on_turn(function: Callable[..., Array], *, first: int) -> Callable[..., Arra
 def held(values: Array, k: int) -> Any:
     """Return entry k of a schedule, or the last one after its end."""
     return values[min(k, len(values) - 1)]
+
+
+def image(matrices: Mapping[EdgeLike, Any], edge: EdgeLike, vector: Array) -> Array:
+    """Return A_e times a vector, from matrices given in either direction of each edge."""
+    given = {OrientedEdge(*e): A for e, A in matrices.items()}
+    e = OrientedEdge(*edge)
+    if e not in given and e.reverse not in given:
+        raise ValueError(f"matrices must have that of {e}, got {', '.join(map(str, given))}")
+    return np.asarray(given[e] @ vector if e in given else given[e.reverse].T @ vector)
+
+
+def visible_slope(slope: Array) -> Array:
+    """Return the derivative of (truth, estimate), of shape (n, 2, 1[, copies])."""
+    return np.stack([np.zeros_like(slope), slope], axis=1)[:, :, None]
