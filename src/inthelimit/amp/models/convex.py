@@ -183,8 +183,7 @@ def lasso(
         Examples
         --------
         >>> from inthelimit.amp import run_amp
-        >>> from inthelimit.amp.models.calibration import soft_risk
-    from inthelimit.amp.models.priors import sparse_signs
+        >>> from inthelimit.amp.models.priors import sparse_signs
         >>> rng = np.random.default_rng(0)
         >>> model = lasso(sparse_signs(0.1), n=2000, rate=0.5, noise_level=0.2, alpha=1.5,
         ...               n_iterations=8, rng=rng)
