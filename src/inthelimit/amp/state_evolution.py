@@ -90,6 +90,8 @@ def state_evolution(
     The trapezoidal rule, exact to rounding for smooth functions, to 1e-7 at kinks and 1e-3 at jumps
     of functions of one Gaussian; about 1 ms for each pair of times.  Where signals are nearly
     known, the law of side information needs nodes as near to one another as the noise is small.
+    Where a hidden iterate is a multiple of the visible ones (all is known) the split of slopes
+    between them is not determined, and the least is taken.
     Where x0 varies from row to row, its joint law with side information is the empirical one.
     Source: arXiv:2109.11905, state evolution on a graph; means along hidden columns and spikes are
     derived here by conditioning on them.
