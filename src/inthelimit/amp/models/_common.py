@@ -6,12 +6,13 @@ Such a graph runs two independent iterations at once, one on even and one on odd
 classical algorithm is one of them; the other is kept at zero, where it costs no product.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from inthelimit._checks import Array
+from inthelimit.amp.functions import EdgeFunction, nonseparable, separable
 from inthelimit.amp.graph import EdgeLike, OrientedEdge
 
 
@@ -29,6 +30,38 @@ def on_turn(function: Callable[..., Array], *, first: int) -> Callable[..., Arra
         return function(k, *arguments)
 
     return taking_turns
+
+
+def separable_on_turn(
+    function: Callable[..., Array],
+    slope: Callable[..., Array],
+    *,
+    first: int,
+    reads: Iterable[EdgeLike] | None = None,
+) -> EdgeFunction:
+    """Return the edge function that acts row by row, with its derivative, when it is its turn."""
+    return separable(
+        on_turn(function, first=first), derivative=on_turn(slope, first=first), reads=reads
+    )
+
+
+def nonseparable_on_turn(
+    function: Callable[..., Array],
+    slope: Callable[..., Array],
+    *,
+    first: int,
+    reads: Iterable[EdgeLike] | None = None,
+) -> EdgeFunction:
+    """Return the same for a function that also uses means over rows.
+
+    Derivatives through means add O(1) to a divergence of order n, and are left out.
+    """
+    by_row = on_turn(slope, first=first)
+    return nonseparable(
+        on_turn(function, first=first),
+        divergence=lambda t, *arguments: by_row(t, *arguments).sum(axis=0),
+        reads=reads,
+    )
 
 
 def held(values: Array, k: int) -> Any:

@@ -25,15 +25,17 @@ from numpy.typing import ArrayLike
 from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.amp.data import Side
-from inthelimit.amp.functions import separable
+from inthelimit.amp.functions import EdgeFunction, separable
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge
 from inthelimit.amp.iteration import AMPRun
-from inthelimit.amp.models._common import held, image, on_turn
+from inthelimit.amp.models._common import held, image, nonseparable_on_turn, separable_on_turn
 from inthelimit.amp.models.calibration import soft_risk
 from inthelimit.amp.models.priors import Prior, gaussian_law
 from inthelimit.amp.state_evolution import StateEvolution
 
 FORWARD, BACKWARD = OrientedEdge("x", "y"), OrientedEdge("y", "x")
+# Without noise τ falls exponentially: before squares underflow it is kept.
+SMALLEST_TAU = 1e-140
 
 
 def symmetric(
@@ -73,7 +75,7 @@ def symmetric(
     return AMPGraph({"v": n}, {("v", "v"): f}, side={} if side is None else {"v": side})
 
 
-def soft(x: ArrayLike, threshold: float) -> Array:
+def soft(x: ArrayLike, threshold: ArrayLike) -> Array:
     """Return sign(x) max(|x| − θ, 0); 0 for θ = ∞."""
     x = np.asarray(x, dtype=np.float64)
     shrunk: Array = np.sign(x) * np.maximum(np.abs(x) - threshold, 0.0)
@@ -145,56 +147,66 @@ def lasso(
     rng: np.random.Generator,
     alpha: float | None = None,
     threshold: float | None = None,
+    scales: str = "limit",
 ) -> Lasso:
     """Plant a signal and noise; return the lasso's message passing with its limit.
 
         Parameters
-        ----------
-        prior : Prior
-            Of the entries of X.
-        n : int ≥ 1
-            The number of unknowns; there are m = round(rate · n) observations.
-        rate : float > 0
-            δ = m/n.
-        noise_level : float ≥ 0
-            σ.
-        n_iterations : int ≥ 1
-            K.
-        rng : numpy.random.Generator
-            Draws X and w.
-        alpha : float > 0, optional
-            Takes θ_k = α τ_k, with the limit's τ_k.
-        threshold : float > 0, optional
-            Takes θ_k = θ instead: this solves the lasso with λ = θ (1 − b).
+    ----------
+    prior : Prior
+        Of the entries of X.
+    n : int ≥ 1
+        The number of unknowns; there are m = round(rate · n) observations.
+    rate : float > 0
+        δ = m/n.
+    noise_level : float ≥ 0
+        σ.
+    n_iterations : int ≥ 1
+        K.
+    rng : numpy.random.Generator
+        Draws X and w.
+    alpha : float > 0, optional
+        Takes θ_k = α τ_k, with the limit's τ_k.
+    threshold : float > 0, optional
+        Takes θ_k = θ instead: this solves the lasso with λ = θ (1 − b).
+    scales : {"limit", "run"}
+        With "run", θ_k = α times the run's own effective noise ‖x_(y→x)‖/√n, whose limit is τ_k.
+        Where little noise is left, a finite run falls behind the limit's schedule and is thrown
+        off; its own scale keeps it stable.
 
-        Returns
-        -------
-        Lasso
+    Returns
+    -------
+    Lasso
 
-        Raises
-        ------
-        ValueError
-            If an argument is out of range, or not exactly one of `alpha` and `threshold` is given.
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, not exactly one of `alpha` and `threshold` is given, or
+        `scales` is "run" without `alpha`.
 
-        Notes
-        -----
-        Source: arXiv:2109.11905, the graph with two vertices.
+    Notes
+    -----
+    With scales="run" functions mix rows, so that state evolution simulates them.
+    Source: arXiv:2109.11905, the graph with two vertices.
 
-        Examples
-        --------
-        >>> from inthelimit.amp import run_amp
-        >>> from inthelimit.amp.models.priors import sparse_signs
-        >>> rng = np.random.default_rng(0)
-        >>> model = lasso(sparse_signs(0.1), n=2000, rate=0.5, noise_level=0.2, alpha=1.5,
-        ...               n_iterations=8, rng=rng)
-        >>> run = run_amp(model.graph, model.x0, model.n_steps, rng=rng)
-        >>> bool(abs(model.errors(run)[-1] - model.limit_errors[-1]) < 0.01)
-        True
+    Examples
+    --------
+    >>> from inthelimit.amp import run_amp
+    >>> from inthelimit.amp.models.priors import sparse_signs
+    >>> rng = np.random.default_rng(0)
+    >>> model = lasso(sparse_signs(0.1), n=2000, rate=0.5, noise_level=0.2, alpha=1.5,
+    ...               n_iterations=8, rng=rng)
+    >>> run = run_amp(model.graph, model.x0, model.n_steps, rng=rng)
+    >>> bool(abs(model.errors(run)[-1] - model.limit_errors[-1]) < 0.01)
+    True
     """
     n, m = _sizes(n, rate)
     sigma = _checks.number("noise_level", noise_level, at_least=0.0)
     n_iterations = _checks.integer("n_iterations", n_iterations, at_least=1)
     rule = _rule(alpha, threshold)
+    _checks.choice("scales", scales, ("limit", "run"))
+    if scales == "run" and alpha is None:
+        raise ValueError("scales must be 'limit' for a constant threshold, got 'run'")
     signal = prior.sample(n, rng=rng)
     noise = sigma * rng.standard_normal(m)
     # The residual is linear in the noise, so that few nodes are exact.
@@ -204,13 +216,21 @@ def lasso(
     if sigma == 0.0:
         known["y"] = Side(noise)
 
+    def level(k: int, x: Array) -> Any:
+        if k > 0 and scales == "run":
+            return alpha * np.sqrt((x**2).mean(axis=0))
+        return _threshold(thresholds, k)
+
     def estimate(k: int, x: Array, truth: Array) -> Array:
-        return soft(truth + x, _threshold(thresholds, k)) - truth
+        difference: Array = soft(truth + x, level(k, x)) - truth
+        return difference
 
     def slope(k: int, x: Array, truth: Array) -> Array:
-        return (np.abs(truth + x) > _threshold(thresholds, k)).astype(np.float64)
+        active: Array = (np.abs(truth + x) > level(k, x)).astype(np.float64)
+        return active
 
-    graph = _two_vertices(n, m, estimate, slope, known)
+    way = separable_on_turn if scales == "limit" else nonseparable_on_turn
+    graph = _two_vertices(n, m, way(estimate, slope, first=0), known)
     x0 = {FORWARD: np.zeros(m), BACKWARD: np.zeros(n)}
     return Lasso(signal, noise, thresholds, taus, errors, graph, x0, 2 * n_iterations + 1)
 
@@ -251,8 +271,11 @@ def lasso_graph(y: ArrayLike, n: int, thresholds: ArrayLike) -> AMPGraph:
     return _two_vertices(
         _checks.integer("n", n, at_least=1),
         y.size,
-        lambda k, x: soft(x, _threshold(thresholds, k)),
-        lambda k, x: (np.abs(x) > _threshold(thresholds, k)).astype(np.float64),
+        separable_on_turn(
+            lambda k, x: soft(x, _threshold(thresholds, k)),
+            lambda k, x: (np.abs(x) > _threshold(thresholds, k)).astype(np.float64),
+            first=0,
+        ),
         {"y": Side(y)},
     )
 
@@ -286,26 +309,16 @@ def _recursion(
     for _ in range(K):
         thresholds.append(rule(taus[-1]))
         errors.append(soft_risk(prior, taus[-1], thresholds[-1]))
-        taus.append(float(np.sqrt(sigma**2 + errors[-1] / delta)))
+        taus.append(max(float(np.sqrt(sigma**2 + errors[-1] / delta)), SMALLEST_TAU))
     return np.array(taus), np.array(thresholds), np.array(errors)
 
 
-def _two_vertices(
-    n: int,
-    m: int,
-    estimate: Callable[..., Array],
-    slope: Callable[..., Array],
-    known: dict[str, Side],
-) -> AMPGraph:
-    residual = on_turn(lambda k, x, y: y - x, first=1)
+def _two_vertices(n: int, m: int, forward: EdgeFunction, known: dict[str, Side]) -> AMPGraph:
+    residual = separable_on_turn(lambda k, x, y: y - x, lambda k, x, y: -np.ones_like(x), first=1)
     return AMPGraph(
         {"x": n, "y": m},
-        {
-            FORWARD: separable(on_turn(estimate, first=0), derivative=on_turn(slope, first=0)),
-            BACKWARD: separable(
-                residual, derivative=on_turn(lambda k, x, y: -np.ones_like(x), first=1)
-            ),
-        },
+        {FORWARD: forward, BACKWARD: residual},
+        # So that the entries have variance 1/m.
         variances={FORWARD: (n + m) / m},
         side=known,
     )

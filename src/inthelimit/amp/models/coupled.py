@@ -30,10 +30,10 @@ from numpy.typing import ArrayLike
 from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.amp.data import Side
-from inthelimit.amp.functions import EdgeFunction, separable
+from inthelimit.amp.functions import EdgeFunction
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge
 from inthelimit.amp.iteration import AMPRun
-from inthelimit.amp.models._common import held, image, on_turn
+from inthelimit.amp.models._common import held, image, nonseparable_on_turn, separable_on_turn
 from inthelimit.amp.models.priors import Prior, gaussian_law
 from inthelimit.amp.state_evolution import StateEvolution
 
@@ -147,6 +147,7 @@ def coupled_sensing(
     noise_variance: float,
     n_iterations: int,
     rng: np.random.Generator,
+    scales: str = "limit",
 ) -> Coupled:
     """Plant a signal in coupled blocks; return its message passing with its limit.
 
@@ -168,6 +169,10 @@ def coupled_sensing(
         K.
     rng : numpy.random.Generator
         Draws X and the noise.
+    scales : {"limit", "run"}
+        With "run", φ_r and Λ_c are the run's own: the mean square of what y_r sends before it is
+        divided, and the sum of those of the iterates at x_c.  Where little noise is left, a finite
+        run falls behind the limit's schedule and is thrown off; its own scales keep it stable.
 
     Returns
     -------
@@ -202,6 +207,7 @@ def coupled_sensing(
     n = _checks.integer("block_size", block_size, at_least=1)
     m = max(1, round(_checks.number("block_rate", block_rate, above=0.0) * n))
     delta = _checks.number("noise_variance", noise_variance, above=0.0)
+    _checks.choice("scales", scales, ("limit", "run"))
     signals = prior.sample(L * n, rng=rng).reshape(L, n)
     noises = np.sqrt(delta) * rng.standard_normal((L + w - 1, m))
     limit = coupled_limit(
@@ -217,6 +223,8 @@ def coupled_sensing(
         def formula(k: int, *known: Array) -> Array:
             *x, X = known
             precision = held(limit.precisions, k)[c]
+            if scales == "run":
+                precision = sum((field**2).mean(axis=0) for field in x)
             value = prior.posterior(precision, sum(x) + precision * X)[part]
             return value - X if part == 0 else value
 
@@ -227,7 +235,7 @@ def coupled_sensing(
     law = prior.law(), (np.sqrt(delta) * nodes, weights)
     side = {("x", c): Side(X, law=law[0]) for c, X in enumerate(signals)}
     side |= {("y", r): Side(row, law=law[1]) for r, row in enumerate(noises)}
-    graph = _chain((L, n), (L + w - 1, m), w, estimate, limit, side)
+    graph = _chain((L, n), (L + w - 1, m), w, estimate, limit, side, scales=scales)
     x0 = {e: np.zeros(graph.dimensions[e.end]) for e in graph.edges}
     return Coupled(prior, w, signals, noises, limit, graph, x0, 2 * n_iterations + 1)
 
@@ -304,39 +312,46 @@ def _chain(
     estimate: Callable[[int, int], Callable[..., Array]],
     limit: CoupledLimit,
     side: Mapping[Any, Side],
+    *,
+    scales: str = "limit",
 ) -> AMPGraph:
     """Return the graph of column and row blocks; estimate(c, 0), (c, 1) are x̂ and its slope."""
     (L, n), (R, m) = columns, rows
+    way = separable_on_turn if scales == "limit" else nonseparable_on_turn
     size = L * n + R * m
     functions: dict[EdgeLike, EdgeFunction] = {}
     variances: dict[EdgeLike, float] = {}
     for c in range(L):
         reads = [(("y", r), ("x", c)) for r in range(c, c + window)]
-        f = separable(
-            on_turn(estimate(c, 0), first=0),
-            reads=reads,
-            derivative=on_turn(estimate(c, 1), first=0),
-        )
+        f = way(estimate(c, 0), estimate(c, 1), first=0, reads=reads)
         functions |= {e[::-1]: f for e in reads}
         variances |= {e[::-1]: size / (window * n) for e in reads}
     for r in range(R):
         reads = [(("x", c), ("y", r)) for c in range(max(0, r - window + 1), min(r + 1, L))]
-        residual, slope = _residual(limit.noise_levels, r)
-        f = separable(on_turn(residual, first=1), reads=reads, derivative=on_turn(slope, first=1))
+        f = way(*_residual(limit.noise_levels, r, scales), first=1, reads=reads)
         functions |= {e[::-1]: f for e in reads}
     dimensions = {("x", c): n for c in range(L)} | {("y", r): m for r in range(R)}
     return AMPGraph(dimensions, functions, variances=variances, side=side)
 
 
-def _residual(levels: Array, r: int) -> tuple[Callable[..., Array], Callable[..., Array]]:
+def _residual(
+    levels: Array, r: int, scales: str
+) -> tuple[Callable[..., Array], Callable[..., Array]]:
     """Return what row block r sends, and its derivative."""
+
+    def level(k: int, rest: Array) -> Any:
+        return held(levels, k)[r] if scales == "limit" else (rest**2).mean(axis=0)
 
     def residual(k: int, *known: Array) -> Array:
         *x, y = known
-        value: Array = (y - sum(x)) / held(levels, k)[r]
+        rest = y - sum(x)
+        value: Array = rest / level(k, rest)
         return value
 
     def slope(k: int, *known: Array) -> Array:
-        return np.full_like(known[0], -1.0 / held(levels, k)[r])
+        *x, y = known
+        rest = y - sum(x)
+        value: Array = np.broadcast_to(-1.0 / level(k, rest), rest.shape)
+        return value
 
     return residual, slope
