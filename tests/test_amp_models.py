@@ -525,7 +525,7 @@ class TestSpikedWigner:
     )
     def test_runs_follow_the_limit_and_bayes_symmetry(self, prior, strength):
         overlaps, symmetry, plain = [], [], []
-        # Seeds 0–19 happen to draw a start that is 4.03 standard errors off; 4000 draws are unbiased.
+        # Seeds 0–19 draw a start 4.03 standard errors off by chance: 4000 draws show no bias.
         for seed in range(20, 40):
             rng = np.random.default_rng(seed)
             model = spiked_wigner(
