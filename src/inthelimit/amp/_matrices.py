@@ -126,8 +126,10 @@ def checked_matrices(graph: AMPGraph, matrices: Mapping[EdgeLike, Any]) -> PerEd
 def _check_adjoint(e: OrientedEdge, matrix: Any) -> None:
     """Raise ValueError unless `matrix` is finite and `.T` its transpose; on a loop, itself."""
     rows, columns = matrix.shape
-    # Two vectors that no matrix was made for.
-    u, v = np.cos(np.arange(rows) ** 2), np.sin(1.0 + np.arange(columns) ** 2)
+    # Two vectors that no matrix was made for, in its precision, lest it be copied to theirs.
+    kind = np.float32 if getattr(matrix, "dtype", None) == np.float32 else np.float64
+    u = np.cos(np.arange(rows) ** 2).astype(kind)
+    v = np.sin(1.0 + np.arange(columns) ** 2).astype(kind)
     image = np.asarray(matrix @ v)
     other = np.asarray((matrix if e.is_loop else matrix.T) @ u)
     if image.dtype.kind not in "biuf" or not (

@@ -172,22 +172,33 @@ def _sweep_rows(
     forward: NDArray[Any],
     backward: NDArray[Any],
 ) -> None:
-    """Set `forward` to A right and add Aᵀ left to `backward`, four rows at a time."""
-    n = A.shape[0] - A.shape[0] % 4
-    for i in range(0, n, 4):
-        a, b, c, d = A[i], A[i + 1], A[i + 2], A[i + 3]
-        p, q, r, s = left[i], left[i + 1], left[i + 2], left[i + 3]
+    """Set `forward` to A right and add Aᵀ left to `backward`.
+
+    Eight rows at a time, so that the vectors are read from the cache once for eight of them.
+    """
+    last = A.shape[0] - A.shape[0] % 8
+    for i in range(0, last, 8):
+        a0, a1, a2, a3 = A[i], A[i + 1], A[i + 2], A[i + 3]
+        a4, a5, a6, a7 = A[i + 4], A[i + 5], A[i + 6], A[i + 7]
+        l0, l1, l2, l3 = left[i], left[i + 1], left[i + 2], left[i + 3]
+        l4, l5, l6, l7 = left[i + 4], left[i + 5], left[i + 6], left[i + 7]
         # Zeros of the precision of A.
-        fa = fb = fc = fd = right[0] * 0
+        f0 = f1 = f2 = f3 = f4 = f5 = f6 = f7 = right[0] * 0
         for j in range(A.shape[1]):
             x = right[j]
-            fa += a[j] * x
-            fb += b[j] * x
-            fc += c[j] * x
-            fd += d[j] * x
-            backward[j] += a[j] * p + b[j] * q + c[j] * r + d[j] * s
-        forward[i], forward[i + 1], forward[i + 2], forward[i + 3] = fa, fb, fc, fd
-    for i in range(n, A.shape[0]):
+            f0 += a0[j] * x
+            f1 += a1[j] * x
+            f2 += a2[j] * x
+            f3 += a3[j] * x
+            f4 += a4[j] * x
+            f5 += a5[j] * x
+            f6 += a6[j] * x
+            f7 += a7[j] * x
+            first = a0[j] * l0 + a1[j] * l1 + a2[j] * l2 + a3[j] * l3
+            backward[j] += first + a4[j] * l4 + a5[j] * l5 + a6[j] * l6 + a7[j] * l7
+        forward[i], forward[i + 1], forward[i + 2], forward[i + 3] = f0, f1, f2, f3
+        forward[i + 4], forward[i + 5], forward[i + 6], forward[i + 7] = f4, f5, f6, f7
+    for i in range(last, A.shape[0]):
         total = right[0] * 0
         for j in range(A.shape[1]):
             total += A[i, j] * right[j]
