@@ -13,6 +13,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_amp
 import bench_continuized
 import bench_diagonal
 import bench_gossip
@@ -27,6 +28,7 @@ SUITES = {
     "continuized": bench_continuized.run,
     "gossip": bench_gossip.run,
     "waves": bench_gossip_waves.run,
+    "amp": bench_amp.run,
     "site": bench_site.run,
 }
 

@@ -31,6 +31,7 @@ ARROWS = {
     "graphs": set(),
     "gossip": {"graphs", "continuized"},
     "waves": {"graphs"},
+    "amp": set(),
 }
 # numpydoc's codes for what this project asks of a docstring: a one-line summary with a full
 # stop, every parameter described under its own name, returns where there are any.  Types of
