@@ -117,7 +117,7 @@ def draw(
             weights = BERNSTEIN[len(points)]
             x, y = (weights @ points).tolist()
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-            axes.text(x, y, texts[edge], color=color, fontsize=9, zorder=2, bbox=box, **CENTRED)
+            axes.text(x, y, texts[edge], color=color, fontsize=10, zorder=2, bbox=box, **CENTRED)
     for v in vertices:
         axes.add_patch(
             Circle(tuple(places[v]), RADIUS, facecolor="white", edgecolor="black", zorder=3)
