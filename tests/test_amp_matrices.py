@@ -7,6 +7,7 @@ from scipy.fft import dct
 from scipy.sparse.linalg import LinearOperator
 
 from amp_graphs import drawn, start
+from inthelimit import _compiled
 from inthelimit.amp import AMPGraph, _matrices, _products, draw_matrices, run_amp, separable
 
 
@@ -110,10 +111,13 @@ def test_a_subsampled_cosine_transform_is_a_matrix_like_another():
         np.testing.assert_allclose(run.iterates[e], dense.iterates[e], rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("columns", [1, 2, 5])
 @pytest.mark.parametrize("shape", [(1203, 701), (701, 1203), (6, 5)])
-def test_products_are_products(shape, columns, dtype, monkeypatch):
+def test_products_are_products(shape, columns, dtype, compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(_compiled, "njit", None)
     monkeypatch.setattr(_products, "BLOCK_ROWS", 500)
     monkeypatch.setattr(_products, "SMALL", 1000)
     rng = np.random.default_rng(28)
