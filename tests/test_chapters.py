@@ -96,14 +96,14 @@ def lazy(lattice):
 
 
 def loud(run):
-    """The same run, with iterates one part in two too large."""
-    louder = type(run.iterates)({e: 1.5 * x for e, x in run.iterates.items()})
+    """The same run, with iterates one part in ten too large."""
+    louder = type(run.iterates)({e: 1.1 * x for e, x in run.iterates.items()})
     return dataclasses.replace(run, iterates=louder)
 
 
 def vague(evolution):
-    """The same limit, with covariances one part in two too large."""
-    larger = type(evolution.covariances)({e: 1.5 * k for e, k in evolution.covariances.items()})
+    """The same limit, with covariances a quarter too large."""
+    larger = type(evolution.covariances)({e: 1.25 * k for e, k in evolution.covariances.items()})
     return dataclasses.replace(evolution, covariances=larger)
 
 
