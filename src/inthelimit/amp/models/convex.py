@@ -151,7 +151,7 @@ def lasso(
 ) -> Lasso:
     """Plant a signal and noise; return the lasso's message passing with its limit.
 
-        Parameters
+    Parameters
     ----------
     prior : Prior
         Of the entries of X.
