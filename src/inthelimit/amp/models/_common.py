@@ -81,3 +81,9 @@ def image(matrices: Mapping[EdgeLike, Any], edge: EdgeLike, vector: Array) -> Ar
 def visible_slope(slope: Array) -> Array:
     """Return the derivative of (truth, estimate), of shape (n, 2, 1[, copies])."""
     return np.stack([np.zeros_like(slope), slope], axis=1)[:, :, None]
+
+
+def squared_errors(moments: Array) -> Array:
+    """Return E (x̂ − x)² from the second moments of (x, x̂), of shape (..., 2, 2)."""
+    errors: Array = moments[..., 0, 0] - 2.0 * moments[..., 0, 1] + moments[..., 1, 1]
+    return errors

@@ -31,7 +31,7 @@ from inthelimit.amp.data import Side
 from inthelimit.amp.functions import EdgeFunction, separable
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge
 from inthelimit.amp.iteration import AMPRun
-from inthelimit.amp.models._common import held, image, visible_slope
+from inthelimit.amp.models._common import held, image, squared_errors, visible_slope
 from inthelimit.amp.models.layers import Layer
 from inthelimit.amp.models.priors import Prior
 from inthelimit.amp.state_evolution import StateEvolution
@@ -151,9 +151,7 @@ class GenerativeSpike:
 
     def latent_errors_of(self, evolution: StateEvolution) -> Array:
         """Return the mean squared errors of ẑ by state evolution on the graph, shape (T + 1,)."""
-        moments = evolution.variances(UP)
-        errors: Array = moments[:, 0, 0] - 2.0 * moments[:, 0, 1] + moments[:, 1, 1]
-        return errors
+        return squared_errors(evolution.variances(UP))
 
 
 def generative_spike(

@@ -27,7 +27,7 @@ from inthelimit.amp.data import Side
 from inthelimit.amp.functions import separable
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge
 from inthelimit.amp.iteration import AMPRun
-from inthelimit.amp.models._common import held, image, on_turn, visible_slope
+from inthelimit.amp.models._common import held, image, on_turn, squared_errors, visible_slope
 from inthelimit.amp.models.channels import Channel
 from inthelimit.amp.models.priors import Prior, gaussian_law
 from inthelimit.amp.state_evolution import StateEvolution
@@ -126,9 +126,7 @@ class GeneralizedLinear:
 
     def errors_of(self, evolution: StateEvolution) -> Array:
         """Return the mean squared errors by state evolution on the graph, shape (K + 1,)."""
-        moments = self.moments_of(evolution)
-        errors: Array = moments[:, 0, 0] - 2.0 * moments[:, 0, 1] + moments[:, 1, 1]
-        return errors
+        return squared_errors(self.moments_of(evolution))
 
 
 def generalized_linear(

@@ -27,7 +27,7 @@ from inthelimit.amp.data import Side
 from inthelimit.amp.functions import EdgeFunction, separable
 from inthelimit.amp.graph import AMPGraph, EdgeLike, OrientedEdge
 from inthelimit.amp.iteration import AMPRun
-from inthelimit.amp.models._common import held, image, on_turn, visible_slope
+from inthelimit.amp.models._common import held, image, on_turn, squared_errors, visible_slope
 from inthelimit.amp.models.channels import Channel
 from inthelimit.amp.models.layers import Layer
 from inthelimit.amp.models.priors import Prior, gaussian_law
@@ -103,9 +103,7 @@ class MultiLayer:
 
     def errors_of(self, evolution: StateEvolution, *, vertex: int = 0) -> Array:
         """Return the mean squared errors by state evolution on the graph, shape (K + 1,)."""
-        moments = self.moments_of(evolution, vertex=vertex)
-        errors: Array = moments[:, 0, 0] - 2.0 * moments[:, 0, 1] + moments[:, 1, 1]
-        return errors
+        return squared_errors(self.moments_of(evolution, vertex=vertex))
 
     def _times(self, vertex: int) -> slice:
         """Return the steps at which the vertex acts, from the last one without data on."""
