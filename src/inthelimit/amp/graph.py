@@ -154,7 +154,9 @@ class AMPGraph:
 
     def __repr__(self) -> str:
         drawn = ", ".join(map(str, self.edges))
-        return f"AMPGraph({len(self.dimensions)} vertices, N = {self.size}: {drawn})"
+        n = len(self.dimensions)
+        noun = "vertex" if n == 1 else "vertices"
+        return f"AMPGraph({n} {noun}, N = {self.size}: {drawn})"
 
     @property
     def vertices(self) -> tuple[Hashable, ...]:

@@ -69,7 +69,7 @@ def symmetric(
     Examples
     --------
     >>> symmetric(500, lambda t, x: np.tanh(x))
-    AMPGraph(1 vertices, N = 500: v→v)
+    AMPGraph(1 vertex, N = 500: v→v)
     """
     f = separable(function, derivative=derivative)
     return AMPGraph({"v": n}, {("v", "v"): f}, side={} if side is None else {"v": side})
