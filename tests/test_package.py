@@ -139,3 +139,9 @@ def test_examples_of_the_pages_run(name):
     assert blocks
     for block in blocks:
         exec(block, {})
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name in SOLVERS])
+def test_every_public_module_is_on_the_page_of_solvers(name):
+    page = (SOURCE.parents[1] / "book" / "solvers.md").read_text()
+    assert re.search(rf"^\.\. automodule:: {re.escape(name)}$", page, re.MULTILINE)
