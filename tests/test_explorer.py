@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inthelimit.teaching import explorer
+from inthelimit.teaching import explorer, style
 from inthelimit.teaching._pictures import DENSITY
 from inthelimit.teaching.explorer import explore, text_of
 
@@ -56,7 +56,10 @@ def test_frames_are_sharp_webp_of_the_size_that_the_page_reserves():
     assert 'width="200" height="100"' in page.html
 
 
-def test_colours_survive_the_palette():
+@pytest.mark.parametrize("prepare", [lambda: None, style.use])
+def test_colours_survive_the_palette_and_the_house_style(prepare):
+    prepare()
+
     def red(a):
         figure = plt.figure(figsize=(2, 1), facecolor="#D55E00")
         return figure
