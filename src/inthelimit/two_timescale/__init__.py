@@ -1,0 +1,28 @@
+"""Two time-scales: neurons move slowly while the outer layer follows fast, and training converges.
+
+Source: arXiv:2304.09576.
+"""
+
+from inthelimit.two_timescale.hit_time_law import HitTimeLaw, hit_time_law, scaled_hit_time_cdf
+from inthelimit.two_timescale.hit_times import hit_time
+from inthelimit.two_timescale.limit import LimitFlow, limit_flow, limit_loss
+from inthelimit.two_timescale.recovery import (
+    RecoveryProbability,
+    neurons_needed,
+    recovery_probability,
+)
+from inthelimit.two_timescale.target import PiecewiseConstant
+
+__all__ = [
+    "HitTimeLaw",
+    "LimitFlow",
+    "PiecewiseConstant",
+    "RecoveryProbability",
+    "hit_time",
+    "hit_time_law",
+    "limit_flow",
+    "limit_loss",
+    "neurons_needed",
+    "recovery_probability",
+    "scaled_hit_time_cdf",
+]
