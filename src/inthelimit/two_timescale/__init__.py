@@ -3,6 +3,12 @@
 Source: arXiv:2304.09576.
 """
 
+from inthelimit.two_timescale.additive import (
+    AdditiveRun,
+    additive_descent,
+    additive_target,
+    relu_target,
+)
 from inthelimit.two_timescale.hit_time_law import HitTimeLaw, hit_time_law, scaled_hit_time_cdf
 from inthelimit.two_timescale.hit_times import hit_time
 from inthelimit.two_timescale.limit import LimitFlow, limit_flow, limit_loss
@@ -14,15 +20,19 @@ from inthelimit.two_timescale.recovery import (
 from inthelimit.two_timescale.target import PiecewiseConstant
 
 __all__ = [
+    "AdditiveRun",
     "HitTimeLaw",
     "LimitFlow",
     "PiecewiseConstant",
     "RecoveryProbability",
+    "additive_descent",
+    "additive_target",
     "hit_time",
     "hit_time_law",
     "limit_flow",
     "limit_loss",
     "neurons_needed",
     "recovery_probability",
+    "relu_target",
     "scaled_hit_time_cdf",
 ]
