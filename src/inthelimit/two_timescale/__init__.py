@@ -3,6 +3,11 @@
 Source: arXiv:2304.09576.
 """
 
+from inthelimit.two_timescale.activation import (
+    sigmoid,
+    sigmoid_derivative,
+    sigmoid_primitive,
+)
 from inthelimit.two_timescale.additive import (
     AdditiveRun,
     additive_descent,
@@ -12,6 +17,14 @@ from inthelimit.two_timescale.additive import (
 from inthelimit.two_timescale.hit_time_law import HitTimeLaw, hit_time_law, scaled_hit_time_cdf
 from inthelimit.two_timescale.hit_times import hit_time
 from inthelimit.two_timescale.limit import LimitFlow, limit_flow, limit_loss
+from inthelimit.two_timescale.network import (
+    StepNetwork,
+    captured_jumps,
+    gradient,
+    gram,
+    loss,
+    optimal_outer_layer,
+)
 from inthelimit.two_timescale.recovery import (
     RecoveryProbability,
     neurons_needed,
@@ -25,14 +38,23 @@ __all__ = [
     "LimitFlow",
     "PiecewiseConstant",
     "RecoveryProbability",
+    "StepNetwork",
     "additive_descent",
     "additive_target",
+    "captured_jumps",
+    "gradient",
+    "gram",
     "hit_time",
     "hit_time_law",
     "limit_flow",
     "limit_loss",
+    "loss",
     "neurons_needed",
+    "optimal_outer_layer",
     "recovery_probability",
     "relu_target",
     "scaled_hit_time_cdf",
+    "sigmoid",
+    "sigmoid_derivative",
+    "sigmoid_primitive",
 ]
