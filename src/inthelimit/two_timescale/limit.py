@@ -253,8 +253,9 @@ def _decoupled(target: PiecewiseConstant, start: Array, flanks: Indices, times: 
 
 
 def _decoupled_loss(target: PiecewiseConstant, positions: Array, flanks: Indices) -> Array:
-    p, q = np.moveaxis(_distances(target, positions, flanks), -1, 0)
-    loss: Array = (target.jumps**2 * p * q / (p + q)).sum(axis=-1)
+    near, far = np.moveaxis(np.sort(_distances(target, positions, flanks), axis=-1), -1, 0)
+    harmonic = near / (1 + near / np.where(far > 0.0, far, 1.0))
+    loss: Array = (target.jumps**2 * harmonic).sum(axis=-1)
     return loss
 
 
