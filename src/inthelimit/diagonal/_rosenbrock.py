@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from inthelimit._checks import Array
 from inthelimit._compiled import compiled
-from inthelimit.diagonal._cholesky import factorise, solve
-from inthelimit.diagonal._rodas5p import (
+from inthelimit._rodas5p import (
     COUPLING,
     GAMMA,
     RAMP,
@@ -37,6 +36,7 @@ from inthelimit.diagonal._rodas5p import (
     dense,
     hermite,
 )
+from inthelimit.diagonal._cholesky import factorise, solve
 
 # Growth of log y allowed in one step: beyond, the frozen Jacobian says nothing about the end.
 GROWTH = 8.0
