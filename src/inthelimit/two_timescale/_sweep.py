@@ -10,7 +10,8 @@ and φ_k lives between the neurons that bound it.  Positions and heights are int
 f(x) depends on a contiguous stretch of these 2m + 1 variables alone.
 
 [0, 1] is cut at the breakpoints of f* and where a neuron starts, is half-way and ends.  On each
-piece f is a cubic, every integrand here has degree at most 6, and four Gauss points are exact.
+piece f is a cubic and every integrand here has degree at most 6: with one neuron in transition the
+integrals are powers of the distance to its end, with several four Gauss points are exact.
 """
 
 from typing import NamedTuple
@@ -24,7 +25,6 @@ from inthelimit.two_timescale._skyline import (
     Skyline,
     add_outer_norm,
     factorise,
-    row_of,
     solve,
     zeros,
 )
@@ -83,6 +83,47 @@ def cut(u: Array, eta: float, edges: Array, values: Array) -> Pieces:
     return Pieces(left[:count], width[:count], first[:count], last[:count], value[:count])
 
 
+class Lone(NamedTuple):
+    """Integrals over a piece with one neuron in transition; s′ and s″ are derivatives in x."""
+
+    before: float  # (1 − s)²
+    across: float  # s(1 − s)
+    after: float  # s²
+    slope_before: float  # (1 − s) s′
+    slope_after: float  # s s′
+    slopes: float  # s′²
+    bend_before: float  # (1 − s) s″
+    bend_after: float  # s s″
+
+
+@compiled
+def lone(left: float, width: float, u: float, eta: float) -> Lone:
+    """Return the integrals over a piece on one side of u, where s or 1 − s is 4t³."""
+    right_half = left + 0.5 * width > u
+    start = (left - u) / eta
+    end = (left + width - u) / eta
+    low = max(0.5 - end, 0.0) if right_half else max(0.5 + start, 0.0)
+    high = min(0.5 - start, 0.5) if right_half else min(0.5 + end, 0.5)
+    low2, high2 = low * low, high * high
+    low4, high4 = low2 * low2, high2 * high2
+    mean = eta * (high4 - low4)
+    square = eta * (16.0 / 7.0) * (high4 * high2 * high - low4 * low2 * low)
+    rise = 4.0 * (high2 * high - low2 * low)
+    slope = 8.0 * (high4 * high2 - low4 * low2)
+    fifth = (high4 * high - low4 * low) / eta
+    tilt = 12.0 * (high2 - low2) / eta
+    rest = max(width - 2.0 * mean + square, 0.0)
+    if right_half:
+        return Lone(
+            square, mean - square, rest, slope, rise - slope,
+            28.8 * fifth, -19.2 * fifth, 19.2 * fifth - tilt,
+        )  # fmt: skip
+    return Lone(
+        rest, mean - square, square, rise - slope, slope,
+        28.8 * fifth, tilt - 19.2 * fifth, 19.2 * fifth,
+    )  # fmt: skip
+
+
 @compiled
 def activate(x: float, u: Array, eta: float, first: int, last: int, s: Array, ds: Array) -> None:
     """Write s and ∂s/∂x of the neurons in transition at x."""
@@ -122,6 +163,20 @@ def loss_and_gradient(pieces: Pieces, y: Array, u: Array, eta: float, gradient: 
             loss += width * r * r
             gradient[2 * first] -= 2.0 * width * r
             continue
+        if last == first + 1:
+            part = lone(pieces.left[p], width, u[first], eta)
+            low, high = pieces.value[p] - y[first], pieces.value[p] - y[last]
+            over, under = (
+                low * part.before + high * part.across,
+                low * part.across + high * part.after,
+            )
+            loss += low * over + high * under
+            gradient[2 * first] -= 2.0 * over
+            gradient[2 * first + 1] += (
+                2.0 * (low - high) * (low * part.slope_before + high * part.slope_after)
+            )
+            gradient[2 * last] -= 2.0 * under
+            continue
         for q in range(4):
             activate(pieces.left[p] + NODES[q] * width, u, eta, first, last, s, ds)
             r = pieces.value[p] - y[first]
@@ -141,12 +196,27 @@ def loss_and_gradient(pieces: Pieces, y: Array, u: Array, eta: float, gradient: 
 @compiled
 def add_hessian(pieces: Pieces, y: Array, u: Array, eta: float, hessian: Skyline) -> None:
     """Add the second derivatives of ∫ (f* − f)² in the interleaved variables."""
-    m = u.size
+    m, base, entries = u.size, hessian.base, hessian.entries
     s, ds, dr = np.empty(m), np.empty(m), np.empty(2 * m + 1)
     for p in range(pieces.left.size):
         first, last, width = pieces.first[p], pieces.last[p], pieces.width[p]
         if first == last:
-            row_of(hessian, 2 * first)[2 * first - hessian.start[2 * first]] += 2.0 * width
+            entries[base[2 * first] + 2 * first] += 2.0 * width
+            continue
+        if last == first + 1:
+            part = lone(pieces.left[p], width, u[first], eta)
+            low, high = pieces.value[p] - y[first], pieces.value[p] - y[last]
+            a = low - high
+            i = 2 * first
+            # The height on one side moves f by 1 − s or s, and its weight a in u by ∓1.
+            force = low * part.slope_before + high * part.slope_after
+            bend = low * part.bend_before + high * part.bend_after
+            entries[base[i] + i] += 2.0 * part.before
+            entries[base[i + 1] + i] -= 2.0 * (a * part.slope_before + force)
+            entries[base[i + 1] + i + 1] += 2.0 * a * (a * part.slopes - bend)
+            entries[base[i + 2] + i] += 2.0 * part.across
+            entries[base[i + 2] + i + 1] -= 2.0 * (a * part.slope_after - force)
+            entries[base[i + 2] + i + 2] += 2.0 * part.after
             continue
         for q in range(4):
             x = pieces.left[p] + NODES[q] * width
@@ -160,30 +230,36 @@ def add_hessian(pieces: Pieces, y: Array, u: Array, eta: float, hessian: Skyline
             dr[2 * last] = -above
             weight = 2.0 * WEIGHTS[q] * width
             for i in range(2 * first, 2 * last + 1):
-                row, start = row_of(hessian, i), hessian.start[i]
                 for j in range(2 * first, i + 1):
-                    row[j - start] += weight * dr[i] * dr[j]
+                    entries[base[i] + j] += weight * dr[i] * dr[j]
             for k in range(first, last):
                 z = (x - u[k]) / eta
                 bend = (24.0 * z + (12.0 if z <= 0.0 else -12.0)) / (eta * eta)
-                own, after = row_of(hessian, 2 * k + 1), row_of(hessian, 2 * k + 2)
-                mine = 2 * k + 1 - hessian.start[2 * k + 1]
-                own[mine - 1] -= weight * r * ds[k]
-                own[mine] -= weight * r * (y[k + 1] - y[k]) * bend
-                after[2 * k + 1 - hessian.start[2 * k + 2]] += weight * r * ds[k]
+                own, after = base[2 * k + 1] + 2 * k + 1, base[2 * k + 2] + 2 * k + 1
+                entries[own - 1] -= weight * r * ds[k]
+                entries[own] -= weight * r * (y[k + 1] - y[k]) * bend
+                entries[after] += weight * r * ds[k]
 
 
 @compiled
 def add_gram(pieces: Pieces, u: Array, eta: float, gram: Skyline, moments: Array) -> None:
     """Add ∫ φ_j φ_k, and write ∫ f* φ_k."""
-    m = u.size
+    m, base, entries = u.size, gram.base, gram.entries
     s, ds, phi = np.empty(m), np.empty(m), np.empty(m + 1)
     moments[:] = 0.0
     for p in range(pieces.left.size):
         first, last, width = pieces.first[p], pieces.last[p], pieces.width[p]
         if first == last:
-            row_of(gram, first)[first - gram.start[first]] += width
+            entries[base[first] + first] += width
             moments[first] += width * pieces.value[p]
+            continue
+        if last == first + 1:
+            part = lone(pieces.left[p], width, u[first], eta)
+            entries[base[first] + first] += part.before
+            entries[base[last] + first] += part.across
+            entries[base[last] + last] += part.after
+            moments[first] += pieces.value[p] * (part.before + part.across)
+            moments[last] += pieces.value[p] * (part.across + part.after)
             continue
         for q in range(4):
             activate(pieces.left[p] + NODES[q] * width, u, eta, first, last, s, ds)
@@ -194,10 +270,9 @@ def add_gram(pieces: Pieces, u: Array, eta: float, gram: Skyline, moments: Array
             phi[last] = above
             weight = WEIGHTS[q] * width
             for i in range(first, last + 1):
-                row, start = row_of(gram, i), gram.start[i]
                 moments[i] += weight * pieces.value[p] * phi[i]
                 for j in range(first, i + 1):
-                    row[j - start] += weight * phi[i] * phi[j]
+                    entries[base[i] + j] += weight * phi[i] * phi[j]
 
 
 @compiled

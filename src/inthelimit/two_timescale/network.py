@@ -313,8 +313,7 @@ def _plateau_gram(u: Array, eta: float) -> Array:
     _sweep.add_gram(pieces, u, eta, skyline, np.empty(size))
     lower = np.zeros((size, size))
     for i in range(size):
-        lower[i, skyline.start[i] : i + 1] = skyline.entries[
-            skyline.offset[i] : skyline.offset[i + 1]
-        ]
+        start, base = skyline.start[i], skyline.base[i]
+        lower[i, start : i + 1] = skyline.entries[base + start : base + i + 1]
     full: Array = lower + np.tril(lower, -1).T
     return full
