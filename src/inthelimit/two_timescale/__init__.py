@@ -30,6 +30,7 @@ from inthelimit.two_timescale.recovery import (
     neurons_needed,
     recovery_probability,
 )
+from inthelimit.two_timescale.stochastic import SGDRun, kick_ratio, sgd
 from inthelimit.two_timescale.target import PiecewiseConstant
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "LimitFlow",
     "PiecewiseConstant",
     "RecoveryProbability",
+    "SGDRun",
     "StepNetwork",
     "additive_descent",
     "additive_target",
@@ -46,6 +48,7 @@ __all__ = [
     "gram",
     "hit_time",
     "hit_time_law",
+    "kick_ratio",
     "limit_flow",
     "limit_loss",
     "loss",
@@ -54,6 +57,7 @@ __all__ = [
     "recovery_probability",
     "relu_target",
     "scaled_hit_time_cdf",
+    "sgd",
     "sigmoid",
     "sigmoid_derivative",
     "sigmoid_primitive",
