@@ -14,7 +14,7 @@ from inthelimit.two_timescale.additive import (
     additive_target,
     relu_target,
 )
-from inthelimit.two_timescale.hit_time_law import HitTimeLaw, hit_time_law, scaled_hit_time_cdf
+from inthelimit.two_timescale.hit_laws import HitTimeLaw, hit_time_law, scaled_hit_time_cdf
 from inthelimit.two_timescale.hit_times import hit_time
 from inthelimit.two_timescale.limit import LimitFlow, limit_flow, limit_loss
 from inthelimit.two_timescale.network import (

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from scipy.optimize import brentq
-from scipy.special import gammainc, gammaln, xlogy
+from scipy.special import gammainc, gammaln, hyp1f1, xlogy
 
 from inthelimit._checks import Array
 
@@ -21,8 +21,6 @@ Counts = NDArray[np.int64]
 # A sum of counts is within this many standard deviations, and this many more, of its mean.
 DEVIATIONS = 12.0
 EXTRA = 40
-# Below this mean, P(N ≥ r) is its leading term to rounding.
-RARE = 1e-16
 
 
 def probability_of_needs(lengths: Array, needed: Counts, m: int) -> float:
@@ -92,11 +90,16 @@ def count_law(counts: Counts, mean: float, least: int) -> Array:
 def log_at_least(mean: Array, least: Counts) -> Array:
     """Return log P(N ≥ least) for a Poisson count N."""
     order = np.maximum(least, 1)
-    rare = mean < RARE
-    leading = order * np.log(mean) - gammaln(order + 1)
-    usual = np.log(gammainc(order, np.where(rare, 1.0, mean)))
-    logs: Array = np.where(least > 0, np.where(rare, leading, usual), 0.0)
-    return logs
+    rare = mean < order
+    # P(N ≥ r) = P(N = r) ₁F₁(1; r + 1; mean) does not vanish in float64 as its value may.
+    tail = np.log(hyp1f1(1.0, order + 1.0, np.where(rare, mean, 0.0)))
+    logs = np.where(
+        rare,
+        order * np.log(mean) - mean - gammaln(order + 1) + tail,
+        np.log(gammainc(order, np.where(rare, order, mean))),
+    )
+    chance: Array = np.where(least > 0, logs, 0.0)
+    return chance
 
 
 def log_poisson(m: int, rate: float) -> float:

@@ -17,7 +17,7 @@ time of two such distances at a jump of 1 (`scaled_hit_time_cdf`): the same for 
 Source: arXiv:2304.09576 (the flow); the laws are worked out here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -44,6 +44,8 @@ from inthelimit.two_timescale.target import PiecewiseConstant
 NODES = 14
 # The ratio x of the distances is an analytic function of J² T/R on [0, 4]: this degree gives 1e-13.
 RATIO_DEGREE = 60
+# Counts with a smaller share than this of the likeliest ones' probability are left out.
+NEGLIGIBLE = 1e-17
 # Beyond this many mean distances, exponential distances are not found in float64.
 FARTHEST = 800.0
 
@@ -236,17 +238,11 @@ def _joint_counts(means: Array, needed: Counts, rate: float, m: int, jump: int) 
     laws = [count_law(c, means[i], needed[i]) for c, i in zip(sides, (jump, jump + 1), strict=True)]
     rest = m - sides[0][:, None] - sides[1]
     joint = np.multiply.outer(*laws) * law_of_rest[rest % law_of_rest.size]
-    joint = np.where(rest >= needed[others].sum(), np.maximum(joint, 0.0), 0.0)
+    joint[(rest < needed[others].sum()) | (joint < NEGLIGIBLE * joint.max())] = 0.0
     law = np.zeros((sides[0][-1] + 1, sides[1][-1] + 1))
     law[sides[0][0] :, sides[1][0] :] = joint / joint.sum()
-    return _trimmed(law)
-
-
-def _trimmed(law: Array) -> Array:
-    """Drop the highest counts that have no probability in float64."""
-    used = law > 0.0
-    rows, columns = np.flatnonzero(used.any(axis=1)), np.flatnonzero(used.any(axis=0))
-    return law[: rows[-1] + 1, : columns[-1] + 1]
+    highest = np.argwhere(law > 0.0).max(axis=0)
+    return law[: highest[0] + 1, : highest[1] + 1]
 
 
 def _one_side(way: float, law: Array, near_length: float, far_length: float, unit: float) -> float:
@@ -254,37 +250,56 @@ def _one_side(way: float, law: Array, near_length: float, far_length: float, uni
     begin = way / 4
     if begin >= far_length:
         return 0.0
-    k, kk = np.arange(law.shape[0]), np.arange(law.shape[1])
+    rows, columns = law.shape
+    # Entry (k, j) weighs (1 − near/ℓ)^k (1 − far/ℓ')^j in the density of the farther distance.
+    weights = law[:, 1:] * np.arange(1, columns) / far_length
 
     def density(far: Array) -> Array:
         near = far * _ratio(way, far)
-        free = np.maximum(0.0, 1.0 - near / near_length)[:, None]
-        beyond = np.maximum(0.0, 1.0 - far / near_length)[:, None]
-        room = (1.0 - far / far_length)[:, None]
-        here = kk * room ** np.maximum(kk - 1, 0) / far_length
-        value: Array = (((free**k - beyond**k) @ law) * here).sum(axis=1)
+        powers = _powers(1.0 - near / near_length, rows) - _powers(1.0 - far / near_length, rows)
+        value: Array = ((powers @ weights) * _powers(1.0 - far / far_length, columns - 1)).sum(1)
         return value
 
-    return _integral(density, begin, far_length, [unit, begin], kinks=[near_length])
+    kinks = [near_length, _far_where_near_is(near_length, way)]
+    return _integral(density, begin, far_length, [unit, begin], kinks)
+
+
+def _far_where_near_is(near: float, way: float) -> float:
+    """Return the farther distance at which ρ is `near`, or inf: the φ there is way/near."""
+    if not near < way < 4 * near:
+        return np.inf
+    x = brentq(lambda x: float(hit_factor(np.array(x), np.array(1.0))) - way / near, 0.0, 1.0)
+    return near / float(x)
+
+
+def _powers(base: Array, count: int) -> Array:
+    """Return base^k for k < count, shape (..., count); negative bases count as 0."""
+    return np.vander(np.maximum(base, 0.0), count, increasing=True)
 
 
 def _integral(
     function: Callable[[Array], Array],
     begin: float,
     end: float,
-    scales: list[float],
-    kinks: list[float] | None = None,
+    scales: Sequence[float],
+    kinks: Sequence[float] = (),
 ) -> float:
     """Return ∫ over [begin, end] by Gauss's rule on panels that double from each of the scales."""
-    panels = [np.array([begin, end, *(kinks or [])])]
+    panels = [np.array([begin, end, *kinks])]
     for scale in scales:
         doublings = np.arange(-2.0, np.ceil(np.log2((end - begin) / scale)) + 1)
         panels.append(begin + scale * 2.0**doublings)
     edges = np.unique(np.clip(np.concatenate(panels), begin, end))
-    node, weight = leggauss(NODES)
+    node, weight = _gauss(NODES)
     half = np.diff(edges)[:, None] / 2
     points = (edges[:-1, None] + half + half * node).ravel()
     return float((half * weight).ravel() @ function(points))
+
+
+@cache
+def _gauss(nodes: int) -> tuple[Array, Array]:
+    node, weight = leggauss(nodes)
+    return node, weight
 
 
 def _ratio(way: float, far: Array) -> Array:
