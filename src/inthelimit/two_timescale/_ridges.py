@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from inthelimit._checks import Array
 from inthelimit._compiled import compiled
+from inthelimit.two_timescale._transition import rise, slope
 
 
 class Sample(NamedTuple):
@@ -93,9 +94,7 @@ def _add_steps(
         for i in range(start, end):
             values[order[i]] += height
         for i in range(first, end):
-            depth = _depth(x[i] - u[j], eta)
-            tail = 4.0 * depth * depth * depth
-            values[order[i]] += a[j] * (1.0 - tail if x[i] > u[j] else tail)
+            values[order[i]] += a[j] * rise(x[i] - u[j], eta)
         height += a[j]
         start = end
     for i in range(start, x.size):
@@ -121,10 +120,8 @@ def _move_steps(
         start = end
         by_weight, by_position = later, 0.0
         for i in range(first, end):
-            depth = _depth(x[i] - u[j], rule.eta)
-            tail = 4.0 * depth * depth * depth
-            by_weight += residual[order[i]] * (1.0 - tail if x[i] > u[j] else tail)
-            by_position += residual[order[i]] * 12.0 * depth * depth
+            by_weight += residual[order[i]] * rise(x[i] - u[j], rule.eta)
+            by_position += residual[order[i]] * slope(x[i] - u[j], rule.eta)
         u[j] += rule.inner * rate * a[j] * by_position / rule.eta
         a[j] -= rule.outer * rate * by_weight
 
@@ -137,24 +134,18 @@ def _transition(x: Array, u: float, eta: float) -> tuple[int, int]:
 
 
 @compiled
-def _depth(offset: float, eta: float) -> float:
-    """Return how deep in the transition a point is: ½ at its centre, 0 at its ends."""
-    return max(0.0, 0.5 - abs(offset) / eta)
-
-
-@compiled
 def _add_ramps(values: Array, x: Array, order: NDArray[np.int32], a: Array, u: Array) -> None:
     """Add Σ_j a_j max(x − u_j, 0) to the values of all points."""
-    slope, offset, start = 0.0, 0.0, 0
+    gradient, offset, start = 0.0, 0.0, 0
     for j in np.argsort(u):
         end = np.searchsorted(x, u[j], side="right")
         for i in range(start, end):
-            values[order[i]] += slope * x[i] - offset
-        slope += a[j]
+            values[order[i]] += gradient * x[i] - offset
+        gradient += a[j]
         offset += a[j] * u[j]
         start = end
     for i in range(start, x.size):
-        values[order[i]] += slope * x[i] - offset
+        values[order[i]] += gradient * x[i] - offset
 
 
 @compiled

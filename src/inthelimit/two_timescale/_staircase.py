@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from inthelimit._checks import Array
 from inthelimit._compiled import compiled
+from inthelimit.two_timescale._transition import rise, slope
 
 # Samples drawn at once: enough for the loops over them to vectorise, few enough to stay in cache.
 BATCH = 256
@@ -130,9 +131,7 @@ def _take_steps(stairs: Staircase, rule: Rule, x: Array, label: Array) -> tuple[
             first += u[j] < x[i] - half
         value, on, end = y[first], counts[first], first
         while u[end] <= x[i] + half:
-            depth = _depth(x[i] - u[end], rule.eta)
-            tail = 4.0 * depth * depth * depth
-            s = 1.0 - tail if x[i] > u[end] else tail
+            s = rise(x[i] - u[end], rule.eta)
             value += (y[end + 1] - y[end]) * s
             on += s
             shares[end - first] = on
@@ -141,9 +140,8 @@ def _take_steps(stairs: Staircase, rule: Rule, x: Array, label: Array) -> tuple[
         if not abs(residual) <= rule.largest_residual:
             return i, largest_kick
         for j in range(first, end):
-            depth = _depth(x[i] - u[j], rule.eta)
-            slope = 12.0 * depth * depth if rule.cubic else 1.0
-            kick = rule.inner * residual * (y[j + 1] - y[j]) * slope
+            steepness = slope(x[i] - u[j], rule.eta) if rule.cubic else 1.0
+            kick = rule.inner * residual * (y[j + 1] - y[j]) * steepness
             largest_kick = max(largest_kick, abs(kick))
             u[j] -= kick
         gain = rule.outer * residual
@@ -155,12 +153,6 @@ def _take_steps(stairs: Staircase, rule: Rule, x: Array, label: Array) -> tuple[
         if end > first:
             _sort(u, y, order, first, end)
     return x.size, largest_kick
-
-
-@compiled
-def _depth(offset: float, eta: float) -> float:
-    """Return how deep in the transition a point is: ½ at its centre, 0 at its ends and beyond."""
-    return max(0.0, 0.5 - abs(offset) / eta)
 
 
 @compiled
