@@ -14,6 +14,7 @@ from inthelimit.two_timescale.additive import (
     additive_target,
     relu_target,
 )
+from inthelimit.two_timescale.flows import Flow, gradient_flow, reduced_flow
 from inthelimit.two_timescale.hit_laws import HitTimeLaw, hit_time_law, scaled_hit_time_cdf
 from inthelimit.two_timescale.hit_times import hit_time
 from inthelimit.two_timescale.limit import LimitFlow, limit_flow, limit_loss
@@ -22,6 +23,7 @@ from inthelimit.two_timescale.network import (
     captured_jumps,
     gradient,
     gram,
+    lag,
     loss,
     optimal_outer_layer,
 )
@@ -35,6 +37,7 @@ from inthelimit.two_timescale.target import PiecewiseConstant
 
 __all__ = [
     "AdditiveRun",
+    "Flow",
     "HitTimeLaw",
     "LimitFlow",
     "PiecewiseConstant",
@@ -45,16 +48,19 @@ __all__ = [
     "additive_target",
     "captured_jumps",
     "gradient",
+    "gradient_flow",
     "gram",
     "hit_time",
     "hit_time_law",
     "kick_ratio",
+    "lag",
     "limit_flow",
     "limit_loss",
     "loss",
     "neurons_needed",
     "optimal_outer_layer",
     "recovery_probability",
+    "reduced_flow",
     "relu_target",
     "scaled_hit_time_cdf",
     "sgd",

@@ -21,22 +21,12 @@ from numpy.typing import NDArray
 
 from inthelimit._checks import Array
 from inthelimit._compiled import compiled
-from inthelimit.two_timescale._skyline import (
-    Skyline,
-    add_outer_norm,
-    factorise,
-    solve,
-    zeros,
-)
+from inthelimit.two_timescale._skyline import Skyline
 
 Indices = NDArray[np.int64]
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(4)
 NODES, WEIGHTS = (NODES + 1.0) / 2.0, WEIGHTS / 2.0
-
-# Weight of |a|² beside L where features may be alike: it settles what L leaves open, and is above
-# the rounding of the Gram matrix.  The second is where trying in steps of 100 ends.
-RIDGE, LARGEST_RIDGE = 1e-15, 1e-10
 
 
 class Pieces(NamedTuple):
@@ -242,24 +232,20 @@ def add_hessian(pieces: Pieces, y: Array, u: Array, eta: float, hessian: Skyline
 
 
 @compiled
-def add_gram(pieces: Pieces, u: Array, eta: float, gram: Skyline, moments: Array) -> None:
-    """Add ∫ φ_j φ_k, and write ∫ f* φ_k."""
+def add_gram(pieces: Pieces, u: Array, eta: float, gram: Skyline) -> None:
+    """Add ∫ φ_j φ_k."""
     m, base, entries = u.size, gram.base, gram.entries
     s, ds, phi = np.empty(m), np.empty(m), np.empty(m + 1)
-    moments[:] = 0.0
     for p in range(pieces.left.size):
         first, last, width = pieces.first[p], pieces.last[p], pieces.width[p]
         if first == last:
             entries[base[first] + first] += width
-            moments[first] += width * pieces.value[p]
             continue
         if last == first + 1:
             part = lone(pieces.left[p], width, u[first], eta)
             entries[base[first] + first] += part.before
             entries[base[last] + first] += part.across
             entries[base[last] + last] += part.after
-            moments[first] += pieces.value[p] * (part.before + part.across)
-            moments[last] += pieces.value[p] * (part.across + part.after)
             continue
         for q in range(4):
             activate(pieces.left[p] + NODES[q] * width, u, eta, first, last, s, ds)
@@ -270,26 +256,5 @@ def add_gram(pieces: Pieces, u: Array, eta: float, gram: Skyline, moments: Array
             phi[last] = above
             weight = WEIGHTS[q] * width
             for i in range(first, last + 1):
-                moments[i] += weight * pieces.value[p] * phi[i]
                 for j in range(first, i + 1):
                     entries[base[i] + j] += weight * phi[i] * phi[j]
-
-
-@compiled
-def best_heights(u: Array, eta: float, edges: Array, values: Array) -> tuple[Array, bool]:
-    """Return the plateau heights of least loss for sorted u, and whether they were found."""
-    pieces = cut(u, eta, edges, values)
-    y = np.empty(u.size + 1)
-    overlap = False
-    for p in range(pieces.first.size):
-        overlap = overlap or pieces.last[p] > pieces.first[p] + 1
-    ridge = RIDGE if overlap else 0.0
-    while ridge <= LARGEST_RIDGE:
-        gram = zeros(pieces.first, pieces.last, u.size + 1, 1)
-        add_gram(pieces, u, eta, gram, y)
-        add_outer_norm(gram, ridge, 1)
-        if factorise(gram):
-            solve(gram, y)
-            return y, True
-        ridge = max(RIDGE, 100.0 * ridge)
-    return y, False

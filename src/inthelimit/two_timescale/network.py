@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
-from inthelimit.two_timescale import _sweep
+from inthelimit.two_timescale import _best, _sweep
 from inthelimit.two_timescale._skyline import zeros
 from inthelimit.two_timescale.target import PiecewiseConstant
 
@@ -152,6 +152,47 @@ def gradient(target: PiecewiseConstant, network: StepNetwork) -> tuple[Array, Ar
     return gradient_a, gradient_u
 
 
+def lag(target: PiecewiseConstant, network: StepNetwork) -> float:
+    """Return L(a, u) − min_a L(a, u): how far the outer layer is behind the positions.
+
+    Parameters
+    ----------
+    target : PiecewiseConstant
+        f*.
+    network : StepNetwork
+        f.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ConvergenceError
+        If so many transitions overlap that rounding hides the best layer.
+
+    Notes
+    -----
+    Computed as (a − a*)ᵀ H (a − a*), to full relative accuracy; the cost is that of
+    `optimal_outer_layer`.  Source: arXiv:2304.09576, the fast limit of the outer layer.
+
+    Examples
+    --------
+    Moving f by 1e-9 away from the best fit costs 1e-18:
+
+    >>> target = PiecewiseConstant([0.5], [0.0, 2.0])
+    >>> best = optimal_outer_layer(target, [0.5], eta=0.01)
+    >>> round(lag(target, StepNetwork(best + [1e-9, 0.0], [0.5], 0.01)), 22)
+    1e-18
+    """
+    _, u, y = _in_order(network)
+    pieces = _sweep.cut(u, network.eta, target.edges, target.values)
+    _, behind, _, found = _best.gradient_and_lag(pieces, y, u, network.eta)
+    if not found:
+        raise ConvergenceError(_alike("lag", u.size, network.eta))
+    return float(behind)
+
+
 def gram(u: ArrayLike, eta: float) -> Array:
     """Return the Gram matrix H(u) of the features 1, s_1, …, s_m on [0, 1].
 
@@ -238,17 +279,11 @@ def optimal_outer_layer(target: PiecewiseConstant, u: ArrayLike, *, eta: float) 
     """
     u = _checks.vector("u", u)
     eta = _checks.number("eta", eta, above=0.0)
-    order = np.argsort(u, kind="stable")
-    y, solved = _sweep.best_heights(u[order], eta, target.edges, target.values)
-    if not solved:
-        raise ConvergenceError(
-            f"optimal_outer_layer could not tell the best heights of {u.size} overlapping steps "
-            f"apart: try eta smaller than {eta:g} or fewer neurons"
-        )
-    a = np.empty(u.size + 1)
-    a[0] = y[0]
-    a[1 + order] = np.diff(y)
-    return a
+    outer, found = _best.best_outer_layers(u[None], eta, target.edges, target.values)
+    if not found:
+        raise ConvergenceError(_alike("optimal_outer_layer", u.size, eta))
+    best: Array = outer[0]
+    return best
 
 
 def captured_jumps(target: PiecewiseConstant, u: ArrayLike, *, within: float) -> NDArray[np.bool_]:
@@ -290,6 +325,13 @@ def captured_jumps(target: PiecewiseConstant, u: ArrayLike, *, within: float) ->
     return np.asarray((distances <= within).any(axis=-1), dtype=np.bool_)
 
 
+def _alike(function: str, n_neurons: int, eta: float) -> str:
+    return (
+        f"{function} could not tell the best heights of {n_neurons} overlapping steps apart: "
+        f"try eta smaller than {eta:g} or fewer neurons"
+    )
+
+
 def _in_order(network: StepNetwork) -> tuple[NDArray[np.intp], Array, Array]:
     """Return the order of the positions, the sorted positions and the plateau heights."""
     order = np.argsort(network.u, kind="stable")
@@ -310,7 +352,7 @@ def _plateau_gram(u: Array, eta: float) -> Array:
     size = u.size + 1
     pieces = _sweep.cut(u, eta, np.array([0.0, 1.0]), np.zeros(1))
     skyline = zeros(pieces.first, pieces.last, size, 1)
-    _sweep.add_gram(pieces, u, eta, skyline, np.empty(size))
+    _sweep.add_gram(pieces, u, eta, skyline)
     lower = np.zeros((size, size))
     for i in range(size):
         start, base = skyline.start[i], skyline.base[i]
