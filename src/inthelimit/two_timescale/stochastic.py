@@ -28,7 +28,7 @@ from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.two_timescale import _staircase
 from inthelimit.two_timescale._runs import copies_last, in_threads, readings
-from inthelimit.two_timescale.network import StepNetwork, loss
+from inthelimit.two_timescale.network import StepNetwork, captured_jumps, loss
 from inthelimit.two_timescale.target import PiecewiseConstant
 
 Steps = NDArray[np.int64]
@@ -48,6 +48,10 @@ class SGDRun:
 
     Attributes
     ----------
+    target : PiecewiseConstant
+        f*.
+    eta : float
+        η.
     steps : ndarray of int64, shape (R,)
         After how many steps the networks were read.
     times : ndarray, shape (R,)
@@ -63,12 +67,12 @@ class SGDRun:
     steps_taken : ndarray of int64, shape () or (n_copies,)
         The number of steps asked for, or after how many the residual had grown 1e8-fold.  Later
         readings of such a copy repeat its state at that step.
-    eta : float
-        The width of the transitions.
     status : str
         "ok", or which copies diverged, at which step, and what to try.
     """
 
+    target: PiecewiseConstant
+    eta: float
     steps: Steps
     times: Array
     positions: Array
@@ -76,13 +80,18 @@ class SGDRun:
     losses: Array
     largest_kick: Array
     steps_taken: Steps
-    eta: float
     status: str
 
-    def network(self, reading: int, copy: int = 0) -> StepNetwork:
-        """Return the network at a reading, of one copy."""
-        a, u = (np.atleast_3d(array)[reading, :, copy] for array in (self.outer, self.positions))
+    def network(self, k: int = -1, copy: int = 0) -> StepNetwork:
+        """Return the network at reading k, by default the last, of one copy."""
+        a, u = (np.atleast_3d(array)[k, :, copy] for array in (self.outer, self.positions))
         return StepNetwork(a, u, self.eta)
+
+    def captured(self, within: float | None = None) -> NDArray[np.bool_]:
+        """Say which jumps have a neuron within η/2, or `within`, shape (R, n − 1[, n_copies])."""
+        within = self.eta / 2 if within is None else within
+        neurons_last = np.moveaxis(self.positions, 1, -1)
+        return np.moveaxis(captured_jumps(self.target, neurons_last, within=within), -1, 1)
 
 
 def sgd(
@@ -111,7 +120,7 @@ def sgd(
     epsilon : float
         The ratio ε of the step sizes, of the positions to the outer layer; in (0, 1e6].
     eta : float
-        The width η of the transitions; at least 1e-12.
+        The width η of the transitions; from 1e-12 to the length of the shortest piece of f*.
     step : float
         The step size h of the outer layer; in (0, 1e6].
     n_steps : int
@@ -144,7 +153,8 @@ def sgd(
     -----
     O(m + number of jumps) a step, some 15 ns at m = 20, and a reading for each record; copies run
     on all processors.  A copy's samples depend on `rng` and its index alone: neither on the number
-    of copies or processors, nor on `record`.
+    of copies or processors, nor on `record`.  Where kicks are larger than η the run is chaotic, and
+    the rounding of another machine may lead it elsewhere, with the same distribution.
     Source: arXiv:2304.09576 and its authors' code.
 
     Examples
@@ -159,7 +169,7 @@ def sgd(
     a0 = _outer(a0, u0.shape[0], n_copies)
     epsilon = _checks.number("epsilon", epsilon, above=0.0, at_most=LARGEST_RATE)
     step = _checks.number("step", step, above=0.0, at_most=LARGEST_RATE)
-    eta = _checks.number("eta", eta, at_least=SMALLEST_ETA)
+    eta = _checks.number("eta", eta, at_least=SMALLEST_ETA, at_most=target.smallest_piece)
     noise = _checks.number("noise", noise, at_least=0.0, at_most=LARGEST_LABEL)
     n_steps = _checks.integer("n_steps", n_steps, at_least=1)
     reads = readings(record, n_steps, "n_steps")
@@ -193,6 +203,8 @@ def sgd(
         for states in zip(outer, positions, strict=True)
     ]
     return SGDRun(
+        target=target,
+        eta=eta,
         steps=reads,
         times=reads.astype(np.float64) * (step * epsilon),
         positions=copies_last(positions, single),
@@ -200,7 +212,6 @@ def sgd(
         losses=copies_last(np.array(losses), single),
         largest_kick=copies_last(np.array([kick for _, kick in ends]) / eta, single),
         steps_taken=copies_last(steps_taken, single),
-        eta=eta,
         status=_status(steps_taken, n_steps),
     )
 
