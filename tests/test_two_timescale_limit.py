@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
@@ -101,8 +101,10 @@ def test_hit_time_at_its_ends():
     assert float(hit_time(1e-9, 0.5, 2.0)) == pytest.approx(0.25e-9, rel=1e-8)
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.1, 10), st.floats(1e-90, 1e90))
-def test_hit_time_keeps_its_bounds_its_symmetry_and_its_scaling(p, q, jump, scale):
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.1, 10), st.integers(-300, 300))
+def test_hit_time_keeps_its_bounds_its_symmetry_and_its_scaling(p, q, jump, exponent):
+    # Powers of two, since where p and q nearly agree the hit time feels their rounding.
+    scale = 2.0**exponent
     time, r = float(hit_time(p, q, jump)), min(p, q)
     bounds = r / jump**2, min(4 * r, 2 * (p + q)) / jump**2
     assert bounds[0] * (1 - 1e-14) <= time <= bounds[1] * (1 + 1e-14)
@@ -329,8 +331,9 @@ def test_a_neuron_on_a_jump_is_let_go_when_the_pull_turns():
     assert (flow.positions[-1][flow.hitters[:2]] == target.breakpoints[:2]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6))
+@example(59)
 def test_the_loss_never_rises_and_a_jump_that_is_hit_has_its_neuron(seed):
     rng = np.random.default_rng(seed)
     n, m = rng.integers(2, 7), rng.integers(1, 9)

@@ -214,10 +214,45 @@ def test_law_of_the_first_hits_of_the_limit_flow_itself():
     times = np.array([flow.hit_times for flow in flows if flow.status == "ok"])
     below = (times <= law.quantile(0.3)).mean(axis=0)
     assert (np.abs(below - 0.3) < 4 * np.sqrt(0.3 * 0.7 / len(times))).all()
-    lower, upper = law.cdf_of_last(law.quantile(0.9).max())
-    last = (times.max(axis=1) <= law.quantile(0.9).max()).mean()
-    error = np.sqrt(0.25 / len(times))
-    assert lower - 4 * error < last < upper + 4 * error
+    over = (times.max(axis=1) <= law.quantile_of_last(0.8)).mean()
+    assert abs(over - 0.8) < 4 * np.sqrt(0.8 * 0.2 / len(times))
+
+
+@pytest.mark.parametrize(("m", "draws"), [(12, 1_000_000), (20, 100_000), (60, 50_000)])
+def test_last_hits_of_random_good_starts_have_their_law_and_are_not_independent(m, draws):
+    law, rng = hit_time_law(STAIRCASE, m), np.random.default_rng(m + 1)
+    sample = np.concatenate(
+        [good_hit_times(STAIRCASE, m, draws // 10, rng) for _ in range(10)]
+    ).max(axis=1)
+    times = np.array([0.3, 1.0, 2.0, 5.0]) * np.median(sample)
+    exact = law.cdf_of_last(times)
+    error = np.sqrt(exact * (1 - exact) / len(sample))
+    share = (sample <= times[:, None]).mean(axis=1)
+    assert (np.abs(share - exact) < 4 * error).all()
+    if m == 20:
+        independent = np.prod(law.cdf(times), axis=1)
+        assert (np.abs(share - independent) > 5 * error).any()
+
+
+def test_law_of_the_last_is_that_of_the_only_one():
+    times = np.array([0.003, 0.01, 0.05, 0.1, 0.2])
+    for m in (2, 3, 8, 90):
+        law = hit_time_law(PiecewiseConstant([0.4], [0.0, 2.0]), m)
+        assert law.cdf_of_last(times) == pytest.approx(law.cdf(times)[:, 0], abs=1e-7)
+        assert law.quantile_of_last(0.4) == pytest.approx(law.quantile(0.4)[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("m", [10, 11, 20, 400])
+def test_law_of_the_last_keeps_within_what_any_dependence_allows(m):
+    law = hit_time_law(STAIRCASE, m)
+    # Nobody is later than the latest possible: the chain gives back the chance of a good start.
+    assert law.cdf_of_last(law.latest.max() * (1 - 1e-12)) == pytest.approx(1.0, abs=1e-9)
+    times = np.linspace(0.0, 0.1, 12)
+    each, last = law.cdf(times), law.cdf_of_last(times)
+    assert (last <= each.min(axis=1) + 1e-6).all()
+    assert (last >= 1 - (1 - each).sum(axis=1) - 1e-6).all()
+    assert (np.diff(last) >= -1e-6).all()
+    assert law.cdf_of_last([-1.0, 0.0, 1.0]).tolist() == [0.0, 0.0, 1.0]
 
 
 def test_law_with_one_neuron_on_either_side_is_two_uniform_distances():
@@ -252,7 +287,10 @@ def test_quadrature_of_the_law_has_converged(monkeypatch):
     grid = np.array([1e-5, 1e-3, 0.02, 0.1])
     coarse = {m: hit_time_law(STAIRCASE, m) for m in (10, 50)}
     values = {m: (law.cdf(grid), law.mean) for m, law in coarse.items()}
+    last = coarse[10].cdf_of_last(grid)
     monkeypatch.setattr("inthelimit.two_timescale.hit_laws.NODES", 24)
+    monkeypatch.setattr("inthelimit.two_timescale._last_hit.NODES", 24)
+    assert coarse[10].cdf_of_last(grid) == pytest.approx(last, abs=1e-6)
     for m, (cdf, mean) in values.items():
         assert coarse[m].cdf(grid) == pytest.approx(cdf, abs=1e-9)
         assert coarse[m].mean == pytest.approx(mean, rel=1e-7)
@@ -312,6 +350,8 @@ def test_law_tends_to_the_scaled_one_at_rate_one_over_m():
         (lambda: hit_time_law(PiecewiseConstant([], [1.0]), 9), "target must have a jump"),
         (lambda: hit_time_law(STAIRCASE, 10).quantile(1.5), "probability must be ≤ 1, got 1.5"),
         (lambda: hit_time_law(STAIRCASE, 10).cdf(np.inf), "times must be finite"),
+        (lambda: hit_time_law(STAIRCASE, 10).cdf_of_last(np.nan), "times must be finite"),
+        (lambda: hit_time_law(STAIRCASE, 10).quantile_of_last(-1), "probability must be ≥ 0"),
         (lambda: scaled_hit_time_cdf(np.nan), "s must be finite"),
     ],
 )

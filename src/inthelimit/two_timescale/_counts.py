@@ -43,7 +43,8 @@ def probability_of_needs(lengths: Array, needed: Counts, m: int) -> float:
 def matching_rate(lengths: Array, needed: Counts, m: int) -> float:
     """Return the λ for which Poisson counts of means λℓ_i, each at least needed_i, have mean sum m.
 
-    For m > Σ needed.  Given N ≥ r, a count of mean μ has its mean between max(r, μ) and r + μ.
+    Given N ≥ r, a count of mean μ has its mean between max(r, μ) and r + μ.  No λ > 0 does where
+    m = Σ needed; there any serves.
     """
 
     def excess(rate: float) -> float:
@@ -52,6 +53,8 @@ def matching_rate(lengths: Array, needed: Counts, m: int) -> float:
         return float(np.where(needed > 0, mean * np.exp(fewer), mean).sum()) - m
 
     lowest = float(m - needed.sum())
+    if lowest == 0.0:
+        return 1.0
     if excess(lowest) >= 0.0:
         return lowest
     return float(brentq(excess, lowest, float(m), rtol=1e-9)) if excess(float(m)) > 0.0 else m

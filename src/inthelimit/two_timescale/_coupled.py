@@ -131,7 +131,7 @@ def _means(state: State, x: Array) -> None:
             for i in range(first + 1, last):
                 width += edges[i + 1] - edges[i]
                 total += (edges[i + 1] - edges[i]) * values[i]
-        # Two neurons on one jump, or meeting there: as if they came at one speed.
+        # Two neurons that meet at a jump: as if they came at one speed.
         means[k] = total / width if width > 0.0 else (values[first] + values[last]) / 2
 
 
@@ -154,18 +154,16 @@ def _slopes(state: State, x: Array, slope: Array) -> None:
 @compiled
 def _slack(state: State, x: Array) -> tuple[float, int]:
     """Return how far the neurons are from an event, negative beyond one, and the first of them."""
-    edges, values, left, right = state.edges, state.values, state.left, state.right
-    means = state.means
+    edges, left, right = state.edges, state.left, state.right
     _means(state, x)
     slack, first = np.inf, 0
     for k in range(x.size):
         if left[k] == right[k]:
             i = left[k]
             below = x[k] - edges[i] if i > 0 else np.inf
-            above = edges[i + 1] - x[k] if i < values.size - 1 else np.inf
+            above = edges[i + 1] - x[k] if i < state.values.size - 1 else np.inf
         else:
-            below = _velocity(values[left[k]], means[k], means[k + 1])
-            above = -_velocity(values[right[k]], means[k], means[k + 1])
+            below, above = _hold(state, k)
         own = min(below, above)
         if own < slack:
             slack, first = own, k
@@ -173,31 +171,64 @@ def _slack(state: State, x: Array) -> tuple[float, int]:
 
 
 @compiled
+def _hold(state: State, k: int) -> tuple[float, float]:
+    """Return how firmly a jump holds neuron k against leaving to the left and to the right.
+
+    It can't pass a neuron on the same jump; if it leaves that one, the plateau between is pure.
+    """
+    low, high = state.values[state.left[k]], state.values[state.right[k]]
+    before, after = state.means[k], state.means[k + 1]
+    with_previous, with_next = _together(state, k - 1), _together(state, k)
+    below = np.inf if with_previous else _velocity(low, before, low if with_next else after)
+    above = np.inf if with_next else -_velocity(high, high if with_previous else before, after)
+    return below, above
+
+
+@compiled
+def _together(state: State, k: int) -> bool:
+    """Return whether neurons k and k + 1 are on one jump."""
+    left, right = state.left, state.right
+    if k < 0 or k + 1 >= left.size:
+        return False
+    return bool(left[k] < right[k] and left[k + 1] == left[k] and right[k + 1] == right[k])
+
+
+@compiled
 def _event(state: State, k: int, t: float) -> None:
     """Let neuron k stay on the jump that it has come to, cross it, or leave it."""
-    edges, values, left, right = state.edges, state.values, state.left, state.right
-    x, means, hit_times, hitters = state.x, state.means, state.hit_times, state.hitters
+    edges, left, right = state.edges, state.left, state.right
     if left[k] < right[k]:
-        jump = left[k]
-        if hitters[jump] == k:
-            hit_times[jump], hitters[jump] = np.inf, -1
-        if _velocity(values[left[k]], means[k], means[k + 1]) < 0.0:
-            right[k] = left[k]
-        else:
-            left[k] = right[k]
+        _leave(state, k)
         return
     piece = left[k]
-    from_left = x[k] - edges[piece] > edges[piece + 1] - x[k]
+    from_left = state.x[k] - edges[piece] > edges[piece + 1] - state.x[k]
     jump = piece if from_left else piece - 1
-    x[k] = edges[jump + 1]
+    state.x[k] = edges[jump + 1]
     left[k], right[k] = jump, jump + 1
-    _means(state, x)
-    if from_left and _velocity(values[jump + 1], means[k], means[k + 1]) > 0.0:
+    _means(state, state.x)
+    below, above = _hold(state, k)
+    if from_left and above < 0.0:
         left[k] = jump + 1
-    elif not from_left and _velocity(values[jump], means[k], means[k + 1]) < 0.0:
+    elif not from_left and below < 0.0:
         right[k] = jump
-    elif hitters[jump] < 0:
-        hit_times[jump], hitters[jump] = t, k
+    elif state.hitters[jump] < 0:
+        state.hit_times[jump], state.hitters[jump] = t, k
+
+
+@compiled
+def _leave(state: State, k: int) -> None:
+    jump = state.left[k]
+    if state.hitters[jump] == k:
+        if _together(state, k - 1):
+            state.hitters[jump] = k - 1
+        elif _together(state, k):
+            state.hitters[jump] = k + 1
+        else:
+            state.hit_times[jump], state.hitters[jump] = np.inf, -1
+    if _hold(state, k)[0] < 0.0:
+        state.right[k] = jump
+    else:
+        state.left[k] = jump + 1
 
 
 @compiled

@@ -15,9 +15,13 @@ and near x = 1 the connection formula gives F = 2 ₂F₁(⅓, 1; ⅔; k³) − 
 Source: arXiv:2304.09576, the limit flow; the closed form is worked out here.
 """
 
+from collections.abc import Callable
+from functools import cache
 from math import gamma
 
 import numpy as np
+from numpy.polynomial import Chebyshev
+from scipy.optimize import brentq
 from scipy.special import hyp2f1
 
 from inthelimit._checks import Array
@@ -26,6 +30,8 @@ CONNECTION = 2 * gamma(2 / 3) ** 2 / gamma(1 / 3)
 # Newton's method on a convex increasing function, from above: some ten steps reach rounding.
 NEWTON_STEPS = 60
 NEWTON_TOLERANCE = 1e-15
+# x is an analytic function of x φ on [0, 4] and of φ on [1, 4]: this degree gives it to 1e-13.
+RATIO_DEGREE = 60
 
 
 def hit_factor(near: Array, far: Array) -> Array:
@@ -52,6 +58,44 @@ def way_left(rest: Array, near: Array, far: Array) -> tuple[Array, Array]:
         if (np.abs(step) <= NEWTON_TOLERANCE * (r + goal)).all():
             break
     return r * size, np.where(far > 0.0, np.cbrt(gap + r**3), 0.0) * size
+
+
+def nearer_distance(way: float, far: Array) -> Array:
+    """Return the distance r ≤ far from which a hit takes J⁻² `way`, for far ≥ way/4."""
+    near: Array = far * np.clip(_ratio_of_share()(way / far), 0.0, 1.0)
+    return near
+
+
+def farther_distance(way: float, near: Array) -> Array:
+    """Return the distance R ≥ near for which a hit takes J⁻² `way`, inf if near ≥ way.
+
+    For near ≥ way/4.
+    """
+    ratio = np.clip(_ratio_of_factor()(np.maximum(way / near, 1.0)), 0.0, 1.0)
+    open_end = (near >= way) | (ratio <= 0.0)
+    far: Array = np.where(open_end, np.inf, near / np.where(open_end, 1.0, ratio))
+    return far
+
+
+@cache
+def _ratio_of_share() -> Chebyshev:
+    """Return x as a function of x φ."""
+    return _inverse(lambda x: x * float(hit_factor(np.array(x), np.array(1.0))), 0.0)
+
+
+@cache
+def _ratio_of_factor() -> Chebyshev:
+    """Return x as a function of φ."""
+    return _inverse(lambda x: float(hit_factor(np.array(x), np.array(1.0))), 1.0)
+
+
+def _inverse(function: Callable[[float], float], lowest: float) -> Chebyshev:
+    """Return the inverse, on [lowest, 4], of a function that rises from `lowest` to 4 on [0, 1]."""
+
+    def invert(values: Array) -> Array:
+        return np.array([brentq(lambda x, v=v: function(x) - v, 0.0, 1.0) for v in values])
+
+    return Chebyshev.interpolate(invert, RATIO_DEGREE, domain=[lowest, 4.0])
 
 
 def _cube_gap(x: Array, one_less_x: Array) -> Array:

@@ -19,11 +19,9 @@ Source: arXiv:2304.09576 (the flow); the laws are worked out here.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
-from numpy.polynomial import Chebyshev
-from numpy.polynomial.legendre import leggauss
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
@@ -33,17 +31,18 @@ from inthelimit.two_timescale._counts import (
     Counts,
     count_law,
     likely_counts,
+    log_poisson,
     matching_rate,
     wrapped_law_of_sum,
 )
-from inthelimit.two_timescale._one_jump import hit_factor
+from inthelimit.two_timescale._last_hit import circle_mean
+from inthelimit.two_timescale._one_jump import farther_distance, nearer_distance
+from inthelimit.two_timescale._panels import panel_points, panel_weights
 from inthelimit.two_timescale.recovery import needs, recovery_probability
 from inthelimit.two_timescale.target import PiecewiseConstant
 
 # Gauss nodes on each of the panels, whose lengths double: integrals are good to 1e-10.
 NODES = 14
-# The ratio x of the distances is an analytic function of J² T/R on [0, 4]: this degree gives 1e-13.
-RATIO_DEGREE = 60
 # Counts with a smaller share than this of the likeliest ones' probability are left out.
 NEGLIGIBLE = 1e-17
 # Beyond this many mean distances, exponential distances are not found in float64.
@@ -81,14 +80,21 @@ class HitTimeLaw:
         each = [self._survivals(i, t.ravel()).reshape(t.shape) for i in range(self.latest.size)]
         return 1.0 - np.stack(each, axis=-1)
 
-    def cdf_of_last(self, times: ArrayLike) -> tuple[Array, Array]:
-        """Return bounds on P(max T_i ≤ t | good start), lower and upper, of the shape of t.
+    def cdf_of_last(self, times: ArrayLike) -> Array:
+        """Return P(max T_i ≤ t | good start), of the shape of t: when training is over.
 
-        They hold for any dependence between the T_i (Fréchet).  The jumps share the neurons, so
-        the T_i are not independent, but nearly so.
+        To 1e-6.  The T_i depend on one another: their neighbours share the neurons.
         """
-        each = self.cdf(times)
-        return np.maximum(0.0, 1.0 - (1.0 - each).sum(axis=-1)), each.min(axis=-1, initial=1.0)
+        t = _checks.real_array("times", times)
+        return np.array([self._all_by(float(instant)) for instant in t.ravel()]).reshape(t.shape)
+
+    def quantile_of_last(self, probability: float) -> float:
+        """Return the time by which all jumps are found with this probability, from 0 to 1."""
+        level = _checks.number("probability", probability, at_least=0.0, at_most=1.0)
+        end = float(self.latest.max())
+        if level in (0.0, 1.0):
+            return level * end
+        return float(brentq(lambda t: self._all_by(t) - level, 0.0, end, rtol=1e-9))
 
     def quantile(self, probability: float) -> Array:
         """Return the times at which each cdf is `probability`, from 0 to 1, shape (n - 1,)."""
@@ -120,6 +126,16 @@ class HitTimeLaw:
         return _one_side(way, law, lengths[0], lengths[1], spacing) + _one_side(
             way, law.T, lengths[1], lengths[0], spacing
         )
+
+    def _all_by(self, time: float) -> float:
+        """Return P(max T_i ≤ time)."""
+        if time <= 0.0 or time >= self.latest.max():
+            return float(time > 0.0)
+        lengths, needed = np.diff(self.target.edges), needs(self.target, interior=2, ends=1)
+        rate = matching_rate(lengths, needed, self.n_neurons)
+        share = circle_mean(lengths, self.target.jumps**2 * time, rate, self.n_neurons)
+        chance = share / np.exp(log_poisson(self.n_neurons, rate)) / self.good_start
+        return min(1.0, max(0.0, float(chance)))
 
     def _quantile(self, jump: int, level: float) -> float:
         end = float(self.latest[jump])
@@ -170,7 +186,7 @@ def hit_time_law(target: PiecewiseConstant, n_neurons: int) -> HitTimeLaw:
             f"end, got {m}"
         )
     lengths = np.diff(target.edges)
-    rate = matching_rate(lengths, needed, m) if m > needed.sum() else 1.0
+    rate = matching_rate(lengths, needed, m)
     return HitTimeLaw(
         target=target,
         n_neurons=m,
@@ -222,7 +238,7 @@ def _scaled_survival(way: float) -> float:
         return float(way <= 0.0)
 
     def density(far: Array) -> Array:
-        near = far * _ratio(way, far)
+        near = nearer_distance(way, far)
         value: Array = 2 * np.exp(-far) * (np.exp(-near) - np.exp(-far))
         return value
 
@@ -255,21 +271,15 @@ def _one_side(way: float, law: Array, near_length: float, far_length: float, uni
     weights = law[:, 1:] * np.arange(1, columns) / far_length
 
     def density(far: Array) -> Array:
-        near = far * _ratio(way, far)
+        near = nearer_distance(way, far)
         powers = _powers(1.0 - near / near_length, rows) - _powers(1.0 - far / near_length, rows)
         value: Array = ((powers @ weights) * _powers(1.0 - far / far_length, columns - 1)).sum(1)
         return value
 
-    kinks = [near_length, _far_where_near_is(near_length, way)]
+    kinks = [near_length]
+    if near_length > begin:
+        kinks.append(float(farther_distance(way, np.array(near_length))))
     return _integral(density, begin, far_length, [unit, begin], kinks)
-
-
-def _far_where_near_is(near: float, way: float) -> float:
-    """Return the farther distance at which ρ is `near`, or inf: the φ there is way/near."""
-    if not near < way < 4 * near:
-        return np.inf
-    x = brentq(lambda x: float(hit_factor(np.array(x), np.array(1.0))) - way / near, 0.0, 1.0)
-    return near / float(x)
 
 
 def _powers(base: Array, count: int) -> Array:
@@ -290,31 +300,4 @@ def _integral(
         doublings = np.arange(-2.0, np.ceil(np.log2((end - begin) / scale)) + 1)
         panels.append(begin + scale * 2.0**doublings)
     edges = np.unique(np.clip(np.concatenate(panels), begin, end))
-    node, weight = _gauss(NODES)
-    half = np.diff(edges)[:, None] / 2
-    points = (edges[:-1, None] + half + half * node).ravel()
-    return float((half * weight).ravel() @ function(points))
-
-
-@cache
-def _gauss(nodes: int) -> tuple[Array, Array]:
-    node, weight = leggauss(nodes)
-    return node, weight
-
-
-def _ratio(way: float, far: Array) -> Array:
-    """Return x = ρ/far, where a hit from distances ρ ≤ far takes J² T = way."""
-    share: Array = np.clip(_ratio_of_share()(way / far), 0.0, 1.0)
-    return share
-
-
-@cache
-def _ratio_of_share() -> Chebyshev:
-    """Return x as a function of w = x φ on [0, 4]."""
-
-    def ratio(w: float) -> float:
-        return float(brentq(lambda x: x * hit_factor(np.array(x), np.array(1.0)) - w, 0.0, 1.0))
-
-    return Chebyshev.interpolate(
-        lambda shares: np.array([ratio(w) for w in shares]), RATIO_DEGREE, domain=[0.0, 4.0]
-    )
+    return float(panel_weights(NODES, edges) @ function(panel_points(NODES, edges)))
