@@ -20,11 +20,13 @@ import bench_gossip
 import bench_gossip_waves
 import bench_lasso
 import bench_site
+import bench_two_timescale
 
 RESULTS = Path(__file__).with_name("results.json")
 SUITES = {
     "lasso": bench_lasso.run,
     "diagonal": bench_diagonal.run,
+    "two_timescale": bench_two_timescale.run,
     "continuized": bench_continuized.run,
     "gossip": bench_gossip.run,
     "waves": bench_gossip_waves.run,
