@@ -15,6 +15,7 @@ from inthelimit.two_timescale import (
     hit_time,
     limit_flow,
     limit_loss,
+    reduced_flow,
 )
 from inthelimit.two_timescale.limit import _coupled_flow
 
@@ -238,7 +239,7 @@ def test_only_flanks_move_in_the_order_given_and_the_loss_falls():
     flow = limit_flow(STAIRCASE, u0, times)
     others = np.setdiff1d(np.arange(u0.size), flow.flanks)
     assert (flow.positions[:, others] == u0[others]).all()
-    assert flow.positions[0] == pytest.approx(u0, abs=1e-15)
+    assert (flow.positions[0] == u0).all()
     assert (np.diff(flow.losses) <= 0.0).all()
     assert limit_loss(STAIRCASE, flow.positions) == pytest.approx(flow.losses, abs=1e-14)
     assert flow.at(times[::-1].reshape(5, 10)) == pytest.approx(
@@ -296,6 +297,18 @@ def test_coupled_flow_is_the_limit_of_steps_that_know_of_no_event(target, u0):
     # First order in the step: less than 200 steps' worth, and a fifth with a fifth of the step.
     assert gaps[1] < 200 * 2e-5
     assert gaps[1] < gaps[0] / 3
+
+
+@pytest.mark.parametrize(("target", "u0"), [(STAIRCASE, published_start()), *BAD_STARTS])
+def test_smoothed_steps_with_the_best_heights_tend_to_it_at_order_one(target, u0):
+    times = np.linspace(0.02, 0.2, 10)
+    flow = limit_flow(target, u0, times)
+    gaps = [
+        np.abs(reduced_flow(target, u0, eta=eta, times=times).positions - flow.positions).max()
+        for eta in (1e-3, 2.5e-4)
+    ]
+    assert gaps[1] < 20 * 2.5e-4
+    assert gaps[1] < gaps[0] / 3.5
 
 
 def test_a_neuron_with_a_wall_for_a_neighbour_hits_in_closed_form():

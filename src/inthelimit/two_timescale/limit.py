@@ -249,6 +249,7 @@ def _decoupled(target: PiecewiseConstant, start: Array, flanks: Indices, times: 
     positions = np.tile(start, (times.size, 1))
     positions[:, flanks[:, 0]] = target.breakpoints - np.where(p <= q, near, far)
     positions[:, flanks[:, 1]] = target.breakpoints + np.where(p <= q, far, near)
+    positions[times == 0.0] = start
     return positions
 
 
