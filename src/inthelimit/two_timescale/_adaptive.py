@@ -55,8 +55,14 @@ def integrate(
         return start[None].copy(), outer[None].copy(), np.zeros(1), 1, "reached time 0"
     scale = np.concatenate([np.full(m + 1, size), np.ones(m), times[-1:]])
     solution = solve_ivp(
-        velocity, (0.0, times[-1]), initial, method="LSODA", t_eval=times, rtol=rtol, atol=rtol * scale,
-    )  # fmt: skip
+        velocity,
+        (0.0, times[-1]),
+        initial,
+        method="LSODA",
+        t_eval=times,
+        rtol=rtol,
+        atol=rtol * scale,
+    )
     if not solution.success:
         raise ConvergenceError(
             f"gradient_flow stopped at time {solution.t[-1] if solution.t.size else 0.0:.6g} of "

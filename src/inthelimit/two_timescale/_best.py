@@ -74,28 +74,28 @@ def gradient_and_lag(
 
 @compiled
 def best_outer_layers(
-    positions: Array, eta: float, edges: Array, values: Array
+    positions: Array, orders: Indices, eta: float, edges: Array, values: Array
 ) -> tuple[Array, bool]:
-    """Return a*(u) for each row u, and whether all were found."""
+    """Return a*(u) for each row u, whose order is given, and whether all were found."""
     outer = np.empty((positions.shape[0], positions.shape[1] + 1))
     all_found = True
     for i in range(positions.shape[0]):
-        order = np.argsort(positions[i], kind="mergesort")
-        u = positions[i][order]
+        u = positions[i][orders[i]]
         pieces = cut(u, eta, edges, values)
         _, _, y, found = gradient_and_lag(pieces, np.zeros(u.size + 1), u, eta)
-        outer[i] = outer_layer(y, order)
+        outer[i] = outer_layer(y, orders[i])
         all_found = all_found and found
     return outer, all_found
 
 
 @compiled
-def losses_along(outer: Array, positions: Array, eta: float, edges: Array, values: Array) -> Array:
+def losses_along(
+    outer: Array, positions: Array, orders: Indices, eta: float, edges: Array, values: Array
+) -> Array:
     """Return the loss of each row."""
     losses, gradient = np.empty(outer.shape[0]), np.empty(2 * positions.shape[1] + 1)
     for i in range(losses.size):
-        order = np.argsort(positions[i], kind="mergesort")
-        u = positions[i][order]
+        u = positions[i][orders[i]]
         pieces = cut(u, eta, edges, values)
-        losses[i] = loss_and_gradient(pieces, heights(outer[i], order), u, eta, gradient)
+        losses[i] = loss_and_gradient(pieces, heights(outer[i], orders[i]), u, eta, gradient)
     return losses

@@ -252,7 +252,7 @@ def _integrate(
 ) -> tuple[Array, Array, int, str]:
     """Return positions, outer layers, evaluations and a status, or raise ConvergenceError."""
     positions, outers, taken, refused, outcome, reached = _rosenbrock.integrate(
-        problem, outer, start, times, MAX_STEPS
+        problem, outer, start, np.argsort(start, kind="stable"), times, MAX_STEPS
     )
     if outcome != _rosenbrock.DONE:
         why = "steps ran out" if outcome == _rosenbrock.TOO_MANY_STEPS else "the step underflowed"
@@ -266,7 +266,8 @@ def _integrate(
 
 
 def _best_layers(function: str, target: PiecewiseConstant, positions: Array, eta: float) -> Array:
-    outer, found = _best.best_outer_layers(positions, eta, target.edges, target.values)
+    orders = np.argsort(positions, axis=1, kind="stable")
+    outer, found = _best.best_outer_layers(positions, orders, eta, target.edges, target.values)
     if not found:
         raise ConvergenceError(
             f"{function} could not tell the best heights of overlapping steps apart: try eta "
@@ -285,7 +286,8 @@ def _flow(
     n_evaluations: int,
     status: str,
 ) -> Flow:
-    losses = _best.losses_along(outer, positions, eta, target.edges, target.values)
+    orders = np.argsort(positions, axis=1, kind="stable")
+    losses = _best.losses_along(outer, positions, orders, eta, target.edges, target.values)
     for array in (times, positions, outer, losses, fast_time):
         array.flags.writeable = False
     return Flow(target, eta, times, positions, outer, losses, fast_time, n_evaluations, status)

@@ -279,7 +279,8 @@ def optimal_outer_layer(target: PiecewiseConstant, u: ArrayLike, *, eta: float) 
     """
     u = _checks.vector("u", u)
     eta = _checks.number("eta", eta, above=0.0)
-    outer, found = _best.best_outer_layers(u[None], eta, target.edges, target.values)
+    order = np.argsort(u, kind="stable")
+    outer, found = _best.best_outer_layers(u[None], order[None], eta, target.edges, target.values)
     if not found:
         raise ConvergenceError(_alike("optimal_outer_layer", u.size, eta))
     best: Array = outer[0]
