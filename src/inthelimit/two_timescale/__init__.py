@@ -18,15 +18,8 @@ from inthelimit.two_timescale.flows import Flow, gradient_flow, reduced_flow
 from inthelimit.two_timescale.hit_laws import HitTimeLaw, hit_time_law, scaled_hit_time_cdf
 from inthelimit.two_timescale.hit_times import hit_time
 from inthelimit.two_timescale.limit import LimitFlow, limit_flow, limit_loss
-from inthelimit.two_timescale.network import (
-    StepNetwork,
-    captured_jumps,
-    gradient,
-    gram,
-    lag,
-    loss,
-    optimal_outer_layer,
-)
+from inthelimit.two_timescale.network import StepNetwork, captured_jumps, gradient, loss
+from inthelimit.two_timescale.outer_layer import gram, lag, optimal_outer_layer
 from inthelimit.two_timescale.recovery import (
     RecoveryProbability,
     neurons_needed,
