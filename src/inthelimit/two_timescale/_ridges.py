@@ -16,12 +16,15 @@ from inthelimit._checks import Array
 from inthelimit._compiled import compiled
 from inthelimit.two_timescale._transition import rise, slope
 
+Indices = NDArray[np.int64]
+Ranks = NDArray[np.int32]
+
 
 class Sample(NamedTuple):
     """The data, and their order along each coordinate."""
 
     x: Array  # (d, n), each row sorted
-    order: NDArray[np.int32]  # (d, n), which point stands where
+    order: Ranks  # (d, n), which point stands where
     y: Array  # (n,)
 
 
@@ -47,14 +50,16 @@ def descend(
     rule: Rule,
     a: Array,
     u: Array,
-    reads: NDArray[np.int64],
+    neurons: Indices,
+    reads: Indices,
     weights: Array,
     positions: Array,
     criteria: Array,
 ) -> None:
     """Go through epochs up to the last of `reads`, a and u being (d, m) and changed in place.
 
-    At each of `reads` a, u and ‖ŷ − y‖/n are written into their row.
+    `neurons` sorts the rows of u, and is kept so.  At each of `reads` a, u and ‖ŷ − y‖/n are
+    written into their row.
     """
     n, d = data.y.size, data.x.shape[0]
     residual = np.empty(n)
@@ -63,33 +68,48 @@ def descend(
         for i in range(n):
             residual[i] = -data.y[i]
         for k in range(d):
+            _sort(neurons[k], u[k])
             if rule.steps:
-                _add_steps(residual, data.x[k], data.order[k], rule.eta, a[k], u[k])
+                _add_steps(residual, data.x[k], data.order[k], rule.eta, neurons[k], a[k], u[k])
             else:
-                _add_ramps(residual, data.x[k], data.order[k], a[k], u[k])
+                _add_ramps(residual, data.x[k], data.order[k], neurons[k], a[k], u[k])
         square = 0.0
         for i in range(n):
             square += residual[i] * residual[i]
         norm = np.sqrt(square)
         if reads[row] == epoch:
-            weights[row], positions[row], criteria[row] = a, u, norm / n
+            for k in range(d):
+                for j in range(a.shape[1]):
+                    weights[row, k, j] = a[k, j]
+                    positions[row, k, j] = u[k, j]
+            criteria[row] = norm / n
             row += 1
         # Where all residuals are 0 the criterion has no gradient, but nothing is left to be done.
         rate = 1.0 / (n * norm) if norm > 0.0 else 0.0
         for k in range(d):
             if rule.steps:
-                _move_steps(residual, data.x[k], data.order[k], rule, rate, a[k], u[k])
+                _move_steps(residual, data.x[k], data.order[k], rule, rate, neurons[k], a[k], u[k])
             else:
-                _move_ramps(residual, data.x[k], data.order[k], rule, rate, a[k], u[k])
+                _move_ramps(residual, data.x[k], data.order[k], rule, rate, neurons[k], a[k], u[k])
+
+
+@compiled
+def _sort(neurons: Indices, u: Array) -> None:
+    """Restore neurons to the order of u, by insertion: from one epoch to the next little moves."""
+    for i in range(1, u.size):
+        for j in range(i, 0, -1):
+            if u[neurons[j]] >= u[neurons[j - 1]]:
+                break
+            neurons[j - 1], neurons[j] = neurons[j], neurons[j - 1]
 
 
 @compiled
 def _add_steps(
-    values: Array, x: Array, order: NDArray[np.int32], eta: float, a: Array, u: Array
+    values: Array, x: Array, order: Ranks, eta: float, neurons: Indices, a: Array, u: Array
 ) -> None:
     """Add Σ_j a_j s((x − u_j)/η) to the values of all points."""
     height, start = 0.0, 0
-    for j in np.argsort(u):
+    for j in neurons:
         first, end = _transition(x, u[j], eta)
         for i in range(start, end):
             values[order[i]] += height
@@ -105,15 +125,16 @@ def _add_steps(
 def _move_steps(
     residual: Array,
     x: Array,
-    order: NDArray[np.int32],
+    order: Ranks,
     rule: Rule,
     rate: float,
+    neurons: Indices,
     a: Array,
     u: Array,
 ) -> None:
     """Move a and u along the negative gradient of Σ_i residual_i², times rate/2."""
     later, start = 0.0, x.size
-    for j in np.argsort(u)[::-1]:
+    for j in neurons[::-1]:
         first, end = _transition(x, u[j], rule.eta)
         for i in range(end, start):
             later += residual[order[i]]
@@ -134,10 +155,10 @@ def _transition(x: Array, u: float, eta: float) -> tuple[int, int]:
 
 
 @compiled
-def _add_ramps(values: Array, x: Array, order: NDArray[np.int32], a: Array, u: Array) -> None:
+def _add_ramps(values: Array, x: Array, order: Ranks, neurons: Indices, a: Array, u: Array) -> None:
     """Add Σ_j a_j max(x − u_j, 0) to the values of all points."""
     gradient, offset, start = 0.0, 0.0, 0
-    for j in np.argsort(u):
+    for j in neurons:
         end = np.searchsorted(x, u[j], side="right")
         for i in range(start, end):
             values[order[i]] += gradient * x[i] - offset
@@ -152,15 +173,16 @@ def _add_ramps(values: Array, x: Array, order: NDArray[np.int32], a: Array, u: A
 def _move_ramps(
     residual: Array,
     x: Array,
-    order: NDArray[np.int32],
+    order: Ranks,
     rule: Rule,
     rate: float,
+    neurons: Indices,
     a: Array,
     u: Array,
 ) -> None:
     """Move a and u along the negative gradient of Σ_i residual_i², times rate/2."""
     later, moment, start = 0.0, 0.0, x.size
-    for j in np.argsort(u)[::-1]:
+    for j in neurons[::-1]:
         end = np.searchsorted(x, u[j], side="right")
         for i in range(end, start):
             later += residual[order[i]]

@@ -137,7 +137,7 @@ def additive_descent(
         data = _ridges.sample(x[:, :, copy], y[:, copy].copy())
         a, u = (np.ascontiguousarray(array[:, :, copy].T) for array in (a0, u0))
         results = weights[copy], positions[copy], criteria[copy]
-        _ridges.descend(data, rule, a, u, reads, *results)
+        _ridges.descend(data, rule, a, u, np.argsort(u, axis=1), reads, *results)
 
     in_threads(run, copies)
     return AdditiveRun(
