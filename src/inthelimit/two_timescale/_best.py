@@ -14,9 +14,11 @@ from inthelimit.two_timescale._sweep import Pieces, add_gram, cut, loss_and_grad
 
 Indices = NDArray[np.int64]
 
-# Weight of |a|² beside L where features may be alike: it settles what L leaves open, and is above
-# the rounding of the Gram matrix.  The second is where trying in steps of 100 ends.
-RIDGE, LARGEST_RIDGE = 1e-15, 1e-10
+# Weight of |a|² beside L where features may be alike: it settles what L leaves open to rounding.
+RIDGE = 1e-16
+# What is added to ∫ φ_k², as a part of it, where many features are so alike that rounding makes the
+# Gram matrix indefinite: more than that rounding.
+LIFT = 1e-13
 
 
 @compiled
@@ -45,15 +47,17 @@ def solve_gram(pieces: Pieces, u: Array, eta: float, b: Array) -> bool:
     overlap = False
     for p in range(pieces.first.size):
         overlap = overlap or pieces.last[p] > pieces.first[p] + 1
-    ridge = RIDGE if overlap else 0.0
-    while ridge <= LARGEST_RIDGE:
+    outside = u[0] <= -0.5 * eta or u[-1] >= 1.0 + 0.5 * eta
+    for lift in (0.0, LIFT):
         gram = zeros(pieces.first, pieces.last, b.size, 1)
         add_gram(pieces, u, eta, gram)
-        add_outer_norm(gram, ridge, 1)
+        for k in range(b.size):
+            gram.entries[gram.base[k] + k] *= 1.0 + lift
+        if overlap or outside:
+            add_outer_norm(gram, np.full(b.size, RIDGE), 1)
         if factorise(gram):
             solve(gram, b)
             return True
-        ridge = max(RIDGE, 100.0 * ridge)
     return False
 
 

@@ -5,10 +5,11 @@ leaves the outer layer at its optimum, an algebraic equation.  One step of Rodas
 
     (D/(hγ) + ∇²L) U_i = −∇L(x + Σ_j α_ij U_j) + D Σ_j c_ij U_j / h,
 
-whose matrix is symmetric.  In the interleaved heights and positions of `_sweep`, L couples a
-variable only with those whose transitions overlap, and |a|² is tridiagonal: a step costs O(m) where
-neurons are apart, with the exact Hessian and no differences.  The matrix is positive definite when
-no growing mode is faster than 1/(hγ); Cholesky's failure is therefore a refusal of the step.
+with ε/c and c in D for a neuron that stands for c neurons alike.  The matrix is symmetric.  In the
+interleaved heights and positions of `_sweep`, L couples a variable only with those whose
+transitions overlap, and |a|² is tridiagonal: a step costs O(m) where neurons are apart, with the
+exact Hessian and no differences.  The matrix is positive definite when no growing mode is faster
+than 1/(hγ); Cholesky's failure is therefore a refusal of the step.
 """
 
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from inthelimit._checks import Array
 from inthelimit._compiled import compiled
 from inthelimit._rodas5p import COUPLING, GAMMA, STAGES, combine, dense
+from inthelimit.two_timescale._best import LIFT
 from inthelimit.two_timescale._skyline import Skyline, add_outer_norm, factorise, solve, zeros
 from inthelimit.two_timescale._sweep import add_hessian, cut, loss_and_gradient
 
@@ -37,6 +39,7 @@ class Problem(NamedTuple):
     eta: float
     epsilon: float
     ridge: float  # weight of |a|² beside L
+    copies: Array  # how many neurons each one stands for, shape (m,)
     tolerance_f: float  # for the error of a step in f, in L²
     tolerance_u: float  # for that in a position
 
@@ -48,7 +51,7 @@ def integrate(
     """Return positions and outer layers at the outputs, steps, refusals, how it ended and where."""
     m = u0.size
     x, new_x, U = np.empty(2 * m + 1), np.empty(2 * m + 1), np.zeros((8, 2 * m + 1))
-    reach = np.empty(m + 1)
+    copies, reach = problem.copies[order], np.empty(m + 1)
     x[0] = a0[0]
     for k in range(m):
         x[2 * k + 1] = u0[order[k]]
@@ -60,7 +63,7 @@ def integrate(
     if outputs[0] == 0.0:
         write(x, order, positions[0], outer[0])
         written = 1
-    h = first_step(problem, x, end)
+    h = first_step(problem, x, copies, end)
     while t < end:
         if taken + refused >= max_steps:
             status = TOO_MANY_STEPS
@@ -72,12 +75,12 @@ def integrate(
             status = STEP_TOO_SMALL
             break
 
-        matrix, definite = linearise(problem, x, h, reach)
+        matrix, definite = linearise(problem, x, h, copies, reach)
         if not definite:
             refused += 1
             h *= 0.25
             continue
-        take_stages(problem, x, h, matrix, U)
+        take_stages(problem, x, h, copies, matrix, U)
         error = estimate(problem, U, reach)
         if not error <= 1.0:
             refused += 1
@@ -93,7 +96,9 @@ def integrate(
             written += 1
         for i in range(x.size):
             x[i] += combine(U, i)
-        sort(x, order)
+        if not is_sorted(x):
+            sort(x, order)
+            copies = problem.copies[order]
         t = arrival
         taken += 1
         h *= min(8.0, 0.9 * max(error, 1e-12) ** -0.2)
@@ -120,8 +125,6 @@ def is_sorted(x: Array) -> bool:
 @compiled
 def sort(x: Array, order: Indices) -> None:
     """Put the neurons in order again, by insertion: few have passed one another."""
-    if is_sorted(x):
-        return
     m = order.size
     a = np.empty(m)
     for k in range(m):
@@ -138,21 +141,21 @@ def sort(x: Array, order: Indices) -> None:
 
 
 @compiled
-def first_step(problem: Problem, x: Array, longest: float) -> float:
+def first_step(problem: Problem, x: Array, copies: Array, longest: float) -> float:
     """Return a step that is short for the outer layer and for the transition of a neuron."""
     force = np.empty(x.size)
-    write_force(problem, x, force)
+    write_force(problem, x, copies, force)
     h = longest
     if problem.epsilon > 0.0:
         h = min(h, FIRST_STEP * problem.epsilon / (x.size + 1.0))
-    fastest = np.abs(force[1::2]).max()
+    fastest = np.abs(force[1::2] / copies).max()
     if fastest > 0.0:
         h = min(h, FIRST_STEP * problem.eta / fastest)
     return h
 
 
 @compiled
-def write_force(problem: Problem, x: Array, force: Array) -> None:
+def write_force(problem: Problem, x: Array, copies: Array, force: Array) -> None:
     """Write −∇(L + ridge |a|²) in the variables x, whose neurons may have passed one another."""
     m = x.size // 2
     if is_sorted(x):
@@ -180,36 +183,44 @@ def write_force(problem: Problem, x: Array, force: Array) -> None:
     for i in range(force.size):
         force[i] = -force[i]
     if problem.ridge > 0.0:
-        subtract_outer_norm(x, 2.0 * problem.ridge, force)
+        subtract_outer_norm(x, 2.0 * problem.ridge, copies, force)
 
 
 @compiled
-def subtract_outer_norm(x: Array, weight: float, force: Array) -> None:
+def subtract_outer_norm(x: Array, weight: float, copies: Array, force: Array) -> None:
     """Subtract half the gradient of weight · |a|² at the heights in x."""
     force[0] -= weight * x[0]
-    for i in range(2, x.size, 2):
-        a = weight * (x[i] - x[i - 2])
-        force[i] -= a
-        force[i - 2] += a
+    for k in range(copies.size):
+        a = weight * (x[2 * k + 2] - x[2 * k]) / copies[k]
+        force[2 * k + 2] -= a
+        force[2 * k] += a
 
 
 @compiled
-def linearise(problem: Problem, x: Array, h: float, reach: Array) -> tuple[Skyline, bool]:
+def linearise(
+    problem: Problem, x: Array, h: float, copies: Array, reach: Array
+) -> tuple[Skyline, bool]:
     """Return the Cholesky factor of D/(hγ) + ∇²L, and whether there is one; write |φ_k| in L²."""
     u = x[1::2].copy()
     pieces = cut(u, problem.eta, problem.edges, problem.values)
     matrix = zeros(pieces.first, pieces.last, x.size, 2)
     add_hessian(pieces, x[::2].copy(), u, problem.eta, matrix)
+    weights = np.full(copies.size + 1, problem.epsilon / (h * GAMMA) + 2.0 * problem.ridge)
     for k in range(reach.size):
-        reach[k] = np.sqrt(0.5 * matrix.entries[matrix.base[2 * k] + 2 * k])
-    add_outer_norm(matrix, problem.epsilon / (h * GAMMA) + 2.0 * problem.ridge, 2)
-    for i in range(1, x.size, 2):
-        matrix.entries[matrix.base[i] + i] += 1.0 / (h * GAMMA)
+        twice = matrix.entries[matrix.base[2 * k] + 2 * k]
+        reach[k] = np.sqrt(0.5 * twice)
+        matrix.entries[matrix.base[2 * k] + 2 * k] += LIFT * twice
+    for k in range(copies.size):
+        weights[k + 1] /= copies[k]
+        matrix.entries[matrix.base[2 * k + 1] + 2 * k + 1] += copies[k] / (h * GAMMA)
+    add_outer_norm(matrix, weights, 2)
     return matrix, factorise(matrix)
 
 
 @compiled
-def take_stages(problem: Problem, x: Array, h: float, factor: Skyline, U: Array) -> None:
+def take_stages(
+    problem: Problem, x: Array, h: float, copies: Array, factor: Skyline, U: Array
+) -> None:
     """Write the eight stages."""
     stage_x, memory, force = np.empty(x.size), np.empty(x.size), np.empty(x.size)
     for stage in range(8):
@@ -218,10 +229,10 @@ def take_stages(problem: Problem, x: Array, h: float, factor: Skyline, U: Array)
             for j in range(stage):
                 stage_x[i] += STAGES[stage, j] * U[j, i]
                 memory[i] += COUPLING[stage, j] * U[j, i]
-        write_force(problem, stage_x, force)
-        for i in range(1, x.size, 2):
-            force[i] += memory[i] / h
-        subtract_outer_norm(memory, -problem.epsilon / h, force)
+        write_force(problem, stage_x, copies, force)
+        for k in range(copies.size):
+            force[2 * k + 1] += copies[k] * memory[2 * k + 1] / h
+        subtract_outer_norm(memory, -problem.epsilon / h, copies, force)
         solve(factor, force)
         U[stage] = force
 

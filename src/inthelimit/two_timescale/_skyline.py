@@ -44,13 +44,14 @@ def zeros(first: NDArray[np.int64], last: NDArray[np.int64], n: int, stride: int
 
 
 @compiled
-def add_outer_norm(A: Skyline, weight: float, stride: int) -> None:
-    """Add `weight` times the matrix of |a|² = y_0² + Σ (y_k − y_(k−1))²."""
-    n = A.start.size
-    for i in range(0, n, stride):
-        A.entries[A.base[i] + i] += weight if i == n - 1 and i > 0 else 2.0 * weight
-        if i >= stride:
-            A.entries[A.base[i] + i - stride] -= weight
+def add_outer_norm(A: Skyline, weights: Array, stride: int) -> None:
+    """Add the matrix of Σ w_k a_k² = w_0 y_0² + Σ w_k (y_k − y_(k−1))²."""
+    for k in range(weights.size):
+        i = k * stride
+        A.entries[A.base[i] + i] += weights[k]
+        if k > 0:
+            A.entries[A.base[i] + i - stride] -= weights[k]
+            A.entries[A.base[i - stride] + i - stride] += weights[k]
 
 
 @compiled

@@ -153,10 +153,11 @@ def gradient_flow(
         run = _adaptive.integrate(target, outer, start, width, epsilon, readings, rtol)
         return _flow(target, width, readings, *run)
     ratio = _checks.number("epsilon", epsilon, above=0.0)
-    size = max(target.amplitude, float(np.abs(outer).max()))
-    problem = _problem(target, width, ratio, 0.0, size, rtol)
-    positions, outers, taken, status = _integrate("gradient_flow", problem, outer, start, readings)
-    return _flow(target, width, readings, positions, outers, readings / ratio, taken, status)
+    positions, outers, evaluations, status = _integrate(
+        target, width, ratio, outer, start, readings, rtol
+    )
+    fast_time = readings / ratio
+    return _flow(target, width, readings, positions, outers, fast_time, evaluations, status)
 
 
 def reduced_flow(
@@ -213,13 +214,14 @@ def reduced_flow(
     width = _width(target, eta)
     readings = _checks.increasing("times", times, at_least=0.0)
     rtol = _checks.number("rtol", rtol, at_least=MIN_RTOL, at_most=MAX_RTOL)
-    outer = _best_layers("reduced_flow", target, start[None], width)[0]
-    size = max(target.amplitude, float(np.abs(outer).max()))
-    problem = _problem(target, width, 0.0, _best.RIDGE, size, rtol)
-    positions, _, taken, status = _integrate("reduced_flow", problem, outer, start, readings)
-    outers = _best_layers("reduced_flow", target, positions, width)
+    outer = _best_layers(target, start[None], width)[0]
+    # Neurons at one place share their weight, and rounding is not to part them.
+    _, first, which = np.unique(start, return_index=True, return_inverse=True)
+    outer[1:] = outer[1 + first][which]
+    positions, _, evaluations, status = _integrate(target, width, 0.0, outer, start, readings, rtol)
+    outers = _best_layers(target, positions, width)
     fast_time = np.where(readings > 0.0, np.inf, 0.0)
-    return _flow(target, width, readings, positions, outers, fast_time, taken, status)
+    return _flow(target, width, readings, positions, outers, fast_time, evaluations, status)
 
 
 def _positions(u0: ArrayLike) -> Array:
@@ -240,37 +242,56 @@ def _width(target: PiecewiseConstant, eta: float) -> float:
     return width
 
 
-def _problem(
-    target: PiecewiseConstant, eta: float, epsilon: float, ridge: float, size: float, rtol: float
-) -> _rosenbrock.Problem:
-    tolerance = rtol * size if size > 0.0 else rtol
-    return _rosenbrock.Problem(target.edges, target.values, eta, epsilon, ridge, tolerance, rtol)
-
-
 def _integrate(
-    function: str, problem: _rosenbrock.Problem, outer: Array, start: Array, times: Array
+    target: PiecewiseConstant,
+    eta: float,
+    epsilon: float,
+    outer: Array,
+    start: Array,
+    times: Array,
+    rtol: float,
 ) -> tuple[Array, Array, int, str]:
-    """Return positions, outer layers, evaluations and a status, or raise ConvergenceError."""
+    """Return positions, outer layers, evaluations and a status, or raise ConvergenceError.
+
+    Neurons that start alike stay alike, though rounding may say otherwise: they are one neuron.
+    """
+    alike, which, copies = np.unique(
+        np.stack([start, outer[1:]]), axis=1, return_inverse=True, return_counts=True
+    )
+    largest = max(target.amplitude, float(np.abs(outer).max()))
+    problem = _rosenbrock.Problem(
+        edges=target.edges,
+        values=target.values,
+        eta=eta,
+        epsilon=epsilon,
+        ridge=0.0 if epsilon > 0.0 else _best.RIDGE,
+        copies=copies.astype(np.float64),
+        tolerance_f=rtol * largest if largest > 0.0 else rtol,
+        tolerance_u=rtol,
+    )
+    first = np.concatenate([outer[:1], copies * alike[1]])
+    order = np.argsort(alike[0], kind="stable")
     positions, outers, taken, refused, outcome, reached = _rosenbrock.integrate(
-        problem, outer, start, np.argsort(start, kind="stable"), times, MAX_STEPS
+        problem, first, alike[0].copy(), order, times, MAX_STEPS
     )
     if outcome != _rosenbrock.DONE:
         why = "steps ran out" if outcome == _rosenbrock.TOO_MANY_STEPS else "the step underflowed"
         raise ConvergenceError(
-            f"{function} stopped at time {reached:.6g} of {times[-1]:.6g}: {why} after {taken} "
-            f"steps ({refused} refused); try rtol larger than {problem.tolerance_u:g}, or an eta "
-            f"at which fewer transitions overlap"
+            f"the flow stopped at time {reached:.6g} of {times[-1]:.6g}: {why} after {taken} "
+            f"steps ({refused} refused); try rtol larger than {rtol:g}, or an eta at which fewer "
+            f"transitions overlap"
         )
+    spread = np.column_stack([outers[:, 0], (outers[:, 1:] / copies)[:, which]])
     status = f"reached time {times[-1]:g} in {taken} steps ({refused} more refused)"
-    return positions, outers, 8 * (taken + refused), status
+    return positions[:, which], spread, 8 * (taken + refused), status
 
 
-def _best_layers(function: str, target: PiecewiseConstant, positions: Array, eta: float) -> Array:
+def _best_layers(target: PiecewiseConstant, positions: Array, eta: float) -> Array:
     orders = np.argsort(positions, axis=1, kind="stable")
     outer, found = _best.best_outer_layers(positions, orders, eta, target.edges, target.values)
     if not found:
         raise ConvergenceError(
-            f"{function} could not tell the best heights of overlapping steps apart: try eta "
+            f"reduced_flow could not tell the best heights of overlapping steps apart: try eta "
             f"smaller than {eta:g}, or fewer neurons"
         )
     return outer

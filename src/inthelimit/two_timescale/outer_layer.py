@@ -50,7 +50,7 @@ def optimal_outer_layer(target: PiecewiseConstant, u: ArrayLike, *, eta: float) 
     Notes
     -----
     The equations in plateau heights are tridiagonal if no two transitions overlap:
-    O(m) after sorting.  Where they overlap the matrix is wider there, and L + 1e-15 |a|² is
+    O(m) after sorting.  Where they overlap the matrix is wider there, and L + 1e-16 |a|² is
     minimised: of layers that fit equally well to rounding, this picks the smallest, so that
     neurons at one place share the weight and a neuron outside [0, 1] has none.
     Source: arXiv:2304.09576, the fast limit of the outer layer.
