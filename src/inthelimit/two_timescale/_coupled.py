@@ -195,7 +195,10 @@ def _together(state: State, k: int) -> bool:
 
 @compiled
 def _event(state: State, k: int, t: float) -> None:
-    """Let neuron k stay on the jump that it has come to, cross it, or leave it."""
+    """Let neuron k leave its jump, or put it on the one that it has come to.
+
+    One that crosses is put on the jump, is not held there, and leaves at once.
+    """
     edges, left, right = state.edges, state.left, state.right
     if left[k] < right[k]:
         _leave(state, k)
@@ -205,13 +208,7 @@ def _event(state: State, k: int, t: float) -> None:
     jump = piece if from_left else piece - 1
     state.x[k] = edges[jump + 1]
     left[k], right[k] = jump, jump + 1
-    _means(state, state.x)
-    below, above = _hold(state, k)
-    if from_left and above < 0.0:
-        left[k] = jump + 1
-    elif not from_left and below < 0.0:
-        right[k] = jump
-    elif state.hitters[jump] < 0:
+    if state.hitters[jump] < 0:
         state.hit_times[jump], state.hitters[jump] = t, k
 
 
