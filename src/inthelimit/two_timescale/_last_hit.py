@@ -34,25 +34,29 @@ EXTRA = 30
 NEGLIGIBLE = 80.0
 
 
-def circle_mean(lengths: Array, ways: Array, rate: float, m: int) -> float:
-    """Return λ^m e^-λ/m! times the chance that m neurons are a good start and all T_i ≤ t_i.
+def chance_of_all(lengths: Array, ways: Array, rate: float, m: int, log_chances: Array) -> float:
+    """Return P(Σ N_i = m, all T_i ≤ t_i | every piece has enough) for Poisson counts of rate λ.
 
-    For pieces (n,), ways J_i² t_i (n − 1,), and λ = rate.
+    For pieces (n,), ways J_i² t_i (n − 1,), and logs of the chances that a piece has enough (n,).
     """
     size = next_fast_len(int(DEVIATIONS * np.sqrt(rate)) + EXTRA)
     index = np.arange(size // 2 + 1)
-    index = index[rate * (1 - np.cos(2 * np.pi * index / size)) < NEGLIGIBLE]
+    decay = rate * (1 - np.cos(2 * np.pi * index / size))
+    index = index[decay < NEGLIGIBLE - log_chances.sum()]
     copies = np.where((index == 0) | (2 * index == size), 1.0, 2.0)
     angle = 2 * np.pi * index / size
-    values = _generating_function(lengths, ways, rate, rate * np.exp(1j * angle))
+    sizes = rate * lengths + log_chances
+    values = _generating_function(lengths, ways, rate, sizes, rate * np.exp(1j * angle))
     return float((copies * np.exp(-1j * m * angle)).dot(values).real / size)
 
 
-def _generating_function(lengths: Array, ways: Array, rate: float, x: ComplexArray) -> ComplexArray:
-    """Return the generating function times e^-λ at points x with |x| = λ, shape (k,)."""
+def _generating_function(
+    lengths: Array, ways: Array, rate: float, sizes: Array, x: ComplexArray
+) -> ComplexArray:
+    """Return the generating function over e^(Σ sizes) at points x with |x| = λ, shape (k,)."""
     edges = _panels(lengths[0], rate, [])
     p = panel_points(NODES, edges)[:, None]
-    h = x * np.exp(x * (lengths[0] - p) - rate * lengths[0])
+    h = x * np.exp(x * (lengths[0] - p) - sizes[0])
     for i, way in enumerate(ways):
         length = lengths[i + 1]
         kinks = _kinks(way, lengths[i])
@@ -64,11 +68,11 @@ def _generating_function(lengths: Array, ways: Array, rate: float, x: ComplexArr
         if i + 1 < ways.size:
             reflected = _panels(length, rate, [length - kink for kink in kinks])
             p = panel_points(NODES, reflected)
-            h = x * x * np.exp(x * (length - p[:, None]) - rate * length)
+            h = x * x * np.exp(x * (length - p[:, None]) - sizes[i + 1])
             h *= antiderivative(NODES, edges, length - p) @ g
             edges = reflected
     whole = antiderivative(NODES, edges, lengths[-1:])[0] @ g
-    value: ComplexArray = x * np.exp((x - rate) * lengths[-1]) * whole
+    value: ComplexArray = x * np.exp(x * lengths[-1] - sizes[-1]) * whole
     return value
 
 

@@ -31,11 +31,11 @@ from inthelimit.two_timescale._counts import (
     Counts,
     count_law,
     likely_counts,
-    log_poisson,
+    log_at_least,
     matching_rate,
     wrapped_law_of_sum,
 )
-from inthelimit.two_timescale._last_hit import circle_mean
+from inthelimit.two_timescale._last_hit import chance_of_all
 from inthelimit.two_timescale._one_jump import farther_distance, nearer_distance
 from inthelimit.two_timescale._panels import panel_points, panel_weights
 from inthelimit.two_timescale.recovery import needs, recovery_probability
@@ -133,9 +133,17 @@ class HitTimeLaw:
             return float(time > 0.0)
         lengths, needed = np.diff(self.target.edges), needs(self.target, interior=2, ends=1)
         rate = matching_rate(lengths, needed, self.n_neurons)
-        share = circle_mean(lengths, self.target.jumps**2 * time, rate, self.n_neurons)
-        chance = share / np.exp(log_poisson(self.n_neurons, rate)) / self.good_start
-        return min(1.0, max(0.0, float(chance)))
+        means = rate * lengths
+        together = chance_of_all(
+            lengths,
+            self.target.jumps**2 * time,
+            rate,
+            self.n_neurons,
+            log_at_least(means, needed),
+        )
+        law_of_sum = wrapped_law_of_sum(means, needed, rate)
+        chance = together / float(law_of_sum[self.n_neurons % law_of_sum.size])
+        return min(1.0, max(0.0, chance))
 
     def _quantile(self, jump: int, level: float) -> float:
         end = float(self.latest[jump])
