@@ -239,10 +239,12 @@ def test_what_is_left_of_the_way_takes_what_is_left_of_the_time():
 
 
 def test_at_time_zero_the_positions_are_the_start_to_the_last_digit():
-    for seed in range(10):
-        flow = limit_flow(STAIRCASE, good_start(seed), [0.0, 0.1])
-        assert (flow.positions[0] == flow.start).all()
-        assert (flow.at(0.0) == flow.start).all()
+    u0 = [0.05, 0.3]
+    assert 0.25 - (0.25 - u0[0]) != u0[0]
+    flow = limit_flow(PiecewiseConstant([0.25], [0.0, 1.0]), u0, [0.0, 0.1])
+    assert flow.status == "ok"
+    assert flow.positions[0].tolist() == u0
+    assert flow.at(0.0).tolist() == u0
 
 
 def test_only_flanks_move_in_the_order_given_and_the_loss_falls():
@@ -371,6 +373,18 @@ def test_the_loss_never_rises_and_a_jump_that_is_hit_has_its_neuron(seed):
     assert (flow.positions[-1][flow.hitters[taken]] == target.breakpoints[taken]).all()
     order = np.argsort(u0, kind="stable")
     assert (np.diff(flow.positions[:, order], axis=1) >= 0.0).all()
+
+
+def test_of_two_neurons_on_a_jump_the_outer_one_leaves():
+    for values, mirrored in (([0.0, 1.0, 5.0], False), ([5.0, 1.0, 0.0], True)):
+        cuts, u0 = np.array([0.3, 0.6]), np.array([0.1, 0.3, 0.3])
+        if mirrored:
+            cuts, u0 = np.sort(1 - cuts), np.sort(1 - u0)
+        flow = limit_flow(PiecewiseConstant(cuts, values), u0, [0.0, 0.01, 2.0])
+        moved = np.abs(flow.positions[1] - u0) > 0.0
+        assert moved.tolist() == ([True, False, False] if mirrored else [False, False, True])
+        assert flow.hit_times[1 if mirrored else 0] == 0.0
+        assert flow.losses[-1] == pytest.approx(0.0, abs=1e-15)
 
 
 def test_status_names_the_short_pieces_and_what_it_means():
