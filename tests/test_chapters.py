@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 
 from inthelimit.teaching import explorer
 from inthelimit.teaching.claims import ClaimFailed, Ledger
+from inthelimit.two_timescale import hit_time_law
 
 SEED = re.compile(r"default_rng\((\d+)\)")
 
@@ -112,6 +113,36 @@ def lax(model):
     return dataclasses.replace(model, limit_errors=1.2 * model.limit_errors)
 
 
+def elsewhere(flow):
+    """The same flow, whose neurons are all a thousandth to the right."""
+    return dataclasses.replace(flow, positions=flow.positions + 1e-3)
+
+
+def overdue(flow):
+    """The same flow, whose neurons are said to arrive a fifth later than they do."""
+    return dataclasses.replace(flow, hit_times=1.2 * flow.hit_times)
+
+
+def costly(run):
+    """The same run, with losses a fifth too large."""
+    return dataclasses.replace(run, losses=1.2 * run.losses)
+
+
+def unlucky(probability):
+    """The same probability, one part in ten too small."""
+    return dataclasses.replace(probability, exact=0.9 * probability.exact)
+
+
+def crowded(law):
+    """The law for six neurons more."""
+    return hit_time_law(law.target, law.n_neurons + 6)
+
+
+def stuck(run):
+    """The same run, said to end where it began."""
+    return dataclasses.replace(run, criteria=np.ones_like(run.criteria))
+
+
 # Each line: a chapter, a function that it imports, and how its result is spoilt.
 SPOILT = [
     ("01-incremental-learning", "inthelimit.diagonal.incremental_path", later),
@@ -120,6 +151,19 @@ SPOILT = [
     ("02-lasso-path", "inthelimit.lasso.lasso_path", later),
     ("02-lasso-path", "inthelimit.diagonal.diagonal_limit", later),
     ("02-lasso-path", "inthelimit.diagonal.diagonal_flow", drifting),
+    ("04-two-timescales", "inthelimit.two_timescale.gradient_flow", elsewhere),
+    ("04-two-timescales", "inthelimit.two_timescale.reduced_flow", elsewhere),
+    ("04-two-timescales", "inthelimit.two_timescale.limit_flow", overdue),
+    ("04-two-timescales", "inthelimit.two_timescale.hit_time", louder),
+    ("04-two-timescales", "inthelimit.two_timescale.limit_loss", louder),
+    ("04-two-timescales", "inthelimit.two_timescale.optimal_outer_layer", lambda a: 1.1 * a),
+    ("04-two-timescales", "inthelimit.two_timescale.gradient", lambda g: (g[0], 1.1 * g[1])),
+    ("04-two-timescales", "inthelimit.two_timescale.loss", lambda value: 1.2 * value),
+    ("04-two-timescales", "inthelimit.two_timescale.sgd", costly),
+    ("04-two-timescales", "inthelimit.two_timescale.recovery_probability", unlucky),
+    ("04-two-timescales", "inthelimit.two_timescale.hit_time_law", crowded),
+    ("04-two-timescales", "inthelimit.two_timescale.scaled_hit_time_cdf", louder),
+    ("04-two-timescales", "inthelimit.two_timescale.additive_descent", stuck),
     ("07-continuized-nesterov", "inthelimit.continuized.continuized_nesterov", slow),
     ("07-continuized-nesterov", "inthelimit.continuized.second_moments", wide),
     ("07-continuized-nesterov", "inthelimit.continuized.accelerated_flow", np.sin),
