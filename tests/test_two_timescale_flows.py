@@ -10,6 +10,7 @@ from inthelimit import ConvergenceError
 from inthelimit.two_timescale import (
     PiecewiseConstant,
     StepNetwork,
+    _rosenbrock,
     flows,
     gradient,
     gradient_flow,
@@ -170,8 +171,26 @@ def test_neurons_may_pass_one_another_and_keep_their_names():
     order = np.sign(flow.positions[:, 0] - flow.positions[:, 1])
     assert order[0] == -1
     assert order[-1] == 1
+    assert flow.n_evaluations < 8 * 100
     other = gradient_flow(target, u0[::-1], a0=a0[[0, 2, 1]], rtol=1e-9, **options)
     np.testing.assert_allclose(other.positions, flow.positions[:, ::-1], atol=1e-8)
+
+
+def test_the_force_of_a_stage_is_that_of_its_network_in_whatever_order_its_neurons_are():
+    m, eta = 7, 0.05
+    rng = np.random.default_rng(8)
+    u, y, copies = rng.random(m), rng.standard_normal(m + 1), rng.integers(1, 4, m) * 1.0
+    assert (np.diff(u) < 0).any()
+    x, force = np.empty(2 * m + 1), np.empty(2 * m + 1)
+    x[::2], x[1::2] = y, u
+    problem = _rosenbrock.Problem(SMALL.edges, SMALL.values, eta, 0.1, 0.3, copies, 1.0, 1.0)
+    _rosenbrock.write_force(problem, x, copies, force)
+    a = np.diff(y, prepend=0)
+    of_a, of_u = gradient(SMALL, StepNetwork(a, u, eta))
+    of_a += 2 * 0.3 * a / np.concatenate([[1], copies])
+    np.testing.assert_allclose(force[1::2], -of_u, rtol=1e-12)
+    # y_k moves a_k up and the next weight down.
+    np.testing.assert_allclose(force[::2], np.diff(of_a, append=0), rtol=1e-12)
 
 
 def test_larger_jumps_only_make_time_run_faster():
@@ -246,6 +265,16 @@ def test_a_target_without_jumps_is_fitted_by_the_bias_and_moves_nothing_in_the_l
 def test_fast_time_is_what_descent_pays_for():
     flow = gradient_flow(SMALL, [0.2, 0.5], epsilon=1e-3, eta=0.05, times=[0, 0.1, 0.3])
     np.testing.assert_allclose(flow.fast_time, [0, 100, 300])
+
+
+def test_a_jump_is_captured_when_a_transition_reaches_it():
+    flow = gradient_flow(
+        TARGET, paper_start(), epsilon=2e-5, eta=ETA, times=np.linspace(0, HORIZON, 4001)
+    )
+    distances = np.abs(flow.positions[:, :, None] - TARGET.breakpoints).min(axis=1)
+    np.testing.assert_array_equal(flow.captured(), distances <= ETA / 2)
+    np.testing.assert_array_equal(flow.captured(within=ETA / 4), distances <= ETA / 4)
+    assert (flow.captured() != flow.captured(within=0.4 * ETA)).any()
 
 
 def test_a_reading_at_the_start_alone_is_the_start():
@@ -336,6 +365,8 @@ def test_with_one_time_scale_a_jump_is_abandoned():
         np.testing.assert_array_equal(captured, [True, True, False, True, True])
     assert flow.losses[0] == pytest.approx(0.3325, abs=5e-4)
     assert flow.losses[1] > 0.3
+    # With neurons out of order the Hessian would be wrong, and steps a hundred times shorter.
+    assert flow.n_evaluations < 8 * 1500
     crowd = np.abs(flow.positions[-1][:, None] - TARGET.breakpoints) < ETA / 2
     assert crowd.sum(axis=0).max() >= 5
 
@@ -382,9 +413,9 @@ def test_the_share_of_starts_that_find_every_jump(epsilon, share, median):
 
 def test_a_callable_that_returns_one_ratio_is_that_ratio():
     times = np.linspace(0, 0.1, 6)
-    fixed = gradient_flow(SMALL, [0.2, 0.45, 0.7], epsilon=1e-2, eta=0.05, times=times, rtol=1e-9)
+    fixed = gradient_flow(SMALL, [0.45, 0.2, 0.7], epsilon=1e-2, eta=0.05, times=times, rtol=1e-9)
     chosen = gradient_flow(
-        SMALL, [0.2, 0.45, 0.7], epsilon=lambda lag: 1e-2, eta=0.05, times=times, rtol=1e-9
+        SMALL, [0.45, 0.2, 0.7], epsilon=lambda lag: 1e-2, eta=0.05, times=times, rtol=1e-9
     )
     np.testing.assert_allclose(chosen.positions, fixed.positions, atol=1e-7)
     np.testing.assert_allclose(chosen.outer, fixed.outer, atol=1e-6)
