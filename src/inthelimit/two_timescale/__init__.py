@@ -1,6 +1,20 @@
 """Two time-scales: neurons move slowly while the outer layer follows fast, and training converges.
 
-Source: arXiv:2304.09576.
+The system.  A network of smoothed steps f = a_0 + Σ_j a_j s((x − u_j)/η) learns a staircase f* on
+[0, 1] by the gradient flow of L = ∫ (f* − f)², in which positions move ε times as fast as the outer
+layer; in slow time τ = εt
+
+    ε da/dτ = −∂L/∂a,    du/dτ = −∂L/∂u.
+
+The limit.  As ε → 0 the outer layer is at its optimum (`reduced_flow`); as η → 0 too, steps are
+true steps (`limit_flow`).  If every jump has two neighbours of its own, only these move, the nearer
+one arrives at a time T_i ≤ 2/Δf², and every jump is found.
+
+The rate.  Order one in ε while the Gram matrix of the features stays away from singular, and order
+one in η; with a neuron on every jump (η/28) Σ J² of the loss is left.
+
+Source: arXiv:2304.09576 (the two-time-scale regime, its experiments); the closed forms and the
+rates are worked out here.
 """
 
 from inthelimit.two_timescale.activation import (
