@@ -27,6 +27,7 @@ ARROWS = {
     "quadratic": set(),
     "lasso": {"quadratic"},
     "diagonal": {"quadratic"},
+    "single_index": set(),
     "continuized": set(),
     "graphs": set(),
     "gossip": {"graphs", "continuized"},
