@@ -27,10 +27,20 @@ from inthelimit.single_index.hermite import (
     polynomial_coefficients,
     relu_coefficients,
 )
+from inthelimit.single_index.population import (
+    PopulationFlow,
+    PopulationState,
+    population_flow,
+    population_risk,
+    population_start,
+    population_velocity,
+)
 from inthelimit.single_index.problem import SingleIndexProblem
 
 __all__ = [
     "Activation",
+    "PopulationFlow",
+    "PopulationState",
     "SingleIndexProblem",
     "erf_activation",
     "erf_coefficients",
@@ -38,6 +48,10 @@ __all__ = [
     "hermite_polynomials",
     "hermite_series",
     "polynomial_coefficients",
+    "population_flow",
+    "population_risk",
+    "population_start",
+    "population_velocity",
     "relu_activation",
     "relu_coefficients",
 ]

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from inthelimit import _checks
 from inthelimit._checks import Array
+from inthelimit.single_index._series import differentiated, power_series
 from inthelimit.single_index.activations import Activation, erf_activation, relu_activation
 from inthelimit.single_index.hermite import erf_coefficients, relu_coefficients
 
@@ -192,21 +193,6 @@ class SingleIndexProblem:
                 which = f"phi[{k}]" if self.phi[k] == 0.0 else f"sigma[{k}]"
                 because = "" if k == l else f", so that stage {k} does not happen"
                 raise ValueError(f"stage {l} can't happen: {which} = 0{because}")
-
-
-def power_series(coefficients: Array, x: Array) -> Array:
-    """Return Σ_k coefficients[k] x^k, of the shape of x, by Horner's rule."""
-    value = np.full_like(x, coefficients[-1])
-    for coefficient in coefficients[-2::-1]:
-        value *= x
-        value += coefficient
-    return value
-
-
-def differentiated(coefficients: Array) -> Array:
-    """Return the coefficients of the derivative of Σ_k coefficients[k] x^k, at least one."""
-    slopes: Array = np.arange(1.0, coefficients.size) * coefficients[1:]
-    return slopes if slopes.size else np.zeros(1)
 
 
 def _correlation(name: str, value: ArrayLike) -> Array:

@@ -1,0 +1,411 @@
+"""The finite system: the population flow of m neurons in d dimensions, exactly, in m² + 2m numbers.
+
+On Gaussian data the gradient flow of the risk closes in the second layer a_i and the overlaps
+s_i = ⟨u_i, u*⟩ and r_ij = ⟨u_i, u_j⟩, whatever d is:
+
+    ε a_i′ = V(s_i) − (1/m) Σ_j a_j U(r_ij),
+    s_i′   = a_i [V′(s_i) (1 − s_i²) − (1/m) Σ_j a_j U′(r_ij) (s_j − r_ij s_i)],
+    r_ij′  = G_ij + G_ji,    G_ij = ⟨u_i′, u_j⟩
+           = a_i [V′(s_i) (s_j − r_ij s_i) − (1/m) Σ_p a_p U′(r_ip) (r_pj − r_ip r_ij)],
+
+of risk R = ½ Σ φ_k² − (1/m) Σ a_i V(s_i) + (1/2m²) Σ a_i a_j U(r_ij), with
+
+    dR/dt = −(ε/m) Σ (a_i′)² − (1/m) Σ |u_i′|².
+
+The dimension enters through the start alone, s_i(0) and r_ij(0) of size d^(−1/2).  If
+r_ij = s_i s_j for all i, j, that stays so, and (a, s) is the mean-field flow; r_ii = 1 ≠ s_i² is
+what separates the two, by terms in mean(a²)/m.  The limit needs d^(−1/2) ≪ √ε and m ≫ mean(a²).
+Source: arXiv:2303.00055 (setting; the closed system is derived anew).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from inthelimit import _checks
+from inthelimit._checks import Array
+from inthelimit.single_index._extrapolation import ClosedSystem, Steps, states_at
+from inthelimit.single_index._laws import checked_law
+from inthelimit.single_index.problem import SingleIndexProblem
+
+# Overlaps computed with an error of rtol are those of unit vectors up to about that.
+GRAM_TOLERANCE = 1e-3
+SYMMETRY_TOLERANCE = 1e-9
+# d^(−1/2)/√ε and (self-term)/(last plateau) above these are worth a sentence.
+LARGE_START = 0.1
+LARGE_SELF_RISK = 0.1
+
+
+class PopulationState(NamedTuple):
+    """The second layer and the overlaps of m neurons (or their velocities): it unpacks as a, s, r.
+
+    Attributes
+    ----------
+    a : ndarray, shape (m,)
+        The second layer.
+    s : ndarray, shape (m,)
+        The overlaps ⟨u_i, u*⟩ with the target's direction.
+    r : ndarray, shape (m, m)
+        The overlaps ⟨u_i, u_j⟩ of the neurons.
+    """
+
+    a: Array
+    s: Array
+    r: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PopulationFlow:
+    """The population flow of m neurons.
+
+    Attributes
+    ----------
+    problem : SingleIndexProblem
+        Target and activation.
+    epsilon : float
+        The ratio of the clocks of the second and the first layer.
+    times : ndarray, shape (T,)
+        The times asked for.
+    a, s : ndarray, shape (T, m)
+        The second layer and the overlaps with the target, at those times.
+    r : ndarray, shape (m, m)
+        The overlaps of the neurons at the last time.
+    risks : ndarray, shape (T,)
+        The population risk.
+    residuals : ndarray, shape (T, K + 1)
+        ρ_k = φ_k − σ_k mean(a s^k).  ½ Σ ρ_k² is the risk that infinitely many neurons with the
+        same (a, s) would have.
+    self_risks : ndarray, shape (T,)
+        (1/2m²) Σ a_i² (U(1) − U(s_i²)), the part of the risk that comes of r_ii = 1.
+    n_steps, n_rejected : int
+        Steps taken, and steps tried in vain.
+    status : str
+        A sentence on the accuracy reached, and on whether m and d are large enough for the limit.
+    """
+
+    problem: SingleIndexProblem
+    epsilon: float
+    times: Array
+    a: Array
+    s: Array
+    r: Array
+    risks: Array
+    residuals: Array
+    self_risks: Array
+    n_steps: int
+    n_rejected: int
+    status: str
+
+
+def population_start(
+    m: int,
+    d: float,
+    *,
+    atoms: ArrayLike,
+    weights: ArrayLike | None = None,
+    second_layer: str = "quantiles",
+    rng: np.random.Generator,
+) -> PopulationState:
+    """Return a random start: u_i uniform on the sphere of R^d, a_i of a discrete law P_A.
+
+    Parameters
+    ----------
+    m : int
+        The number of neurons, ≥ 1.
+    d : int or inf
+        The dimension, ≥ 1.  With inf, s = 0 and r is the identity.
+    atoms : array_like, shape (N,)
+        The atoms of P_A.
+    weights : array_like, shape (N,), optional
+        Their probabilities, > 0; equal by default.
+    second_layer : {"quantiles", "independent"}
+        a_i the (i − ½)/m-quantile of P_A, or drawn independently.
+    rng : numpy.random.Generator
+        The source of randomness.
+
+    Returns
+    -------
+    PopulationState
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or the weights do not sum to one.
+
+    Notes
+    -----
+    O(m³) whatever d is: m + 1 Gaussian vectors in a frame that one of them after the other spans
+    have independent normal entries and χ-distributed diagonal (Bartlett).
+    Source: arXiv:2303.00055, setting.
+
+    Examples
+    --------
+    >>> a, s, r = population_start(4, 1e6, atoms=[-1.0, 1.0], rng=np.random.default_rng(0))
+    >>> a
+    array([-1., -1.,  1.,  1.])
+    >>> bool(np.abs(s).max() < 1e-2)
+    True
+    """
+    m = _checks.integer("m", m, at_least=1)
+    atoms, weights = checked_law(atoms, weights)
+    _checks.choice("second_layer", second_layer, ("quantiles", "independent"))
+    rng = _checks.generator("rng", rng)
+    if d != np.inf:
+        d = _checks.number("d", d, at_least=1)
+        if d != np.floor(d):
+            raise ValueError(f"d must be an integer or inf, got {d}")
+    if second_layer == "quantiles":
+        order = np.argsort(atoms)
+        levels = (np.arange(m) + 0.5) / m
+        cumulative = np.cumsum(weights[order])[:-1]
+        a = atoms[order][np.searchsorted(cumulative, levels)]
+    else:
+        a = rng.choice(atoms, size=m, p=weights / weights.sum())
+    if d == np.inf:
+        return PopulationState(a, np.zeros(m), np.eye(m))
+    overlaps = _random_overlaps(m + 1, d, rng)
+    return PopulationState(a, overlaps[0, 1:].copy(), overlaps[1:, 1:].copy())
+
+
+def population_risk(problem: SingleIndexProblem, a: ArrayLike, s: ArrayLike, r: ArrayLike) -> float:
+    """Return the population risk R = ½ E (φ(⟨u*, x⟩) − f(x))² of m neurons.
+
+    Parameters
+    ----------
+    problem : SingleIndexProblem
+        Target and activation.
+    a, s : array_like, shape (m,)
+        The second layer, and the overlaps with the target.
+    r : array_like, shape (m, m)
+        The overlaps of the neurons.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong or (s, r) are not overlaps of unit vectors.
+
+    Notes
+    -----
+    O(m² K + m³), the latter for the check of the overlaps.  Source: arXiv:2303.00055, setting.
+
+    Examples
+    --------
+    >>> problem = SingleIndexProblem([0.0, 1.0], [0.0, 1.0])
+    >>> population_risk(problem, [1.0], [0.6], [[1.0]])
+    0.4
+    """
+    a, s, r = _checked_state(a, s, r)
+    return _risk(problem, a, s, r)
+
+
+def population_velocity(
+    problem: SingleIndexProblem, a: ArrayLike, s: ArrayLike, r: ArrayLike, epsilon: float
+) -> PopulationState:
+    """Return the velocities (a′, s′, r′) of the population flow at (a, s, r).
+
+    Parameters
+    ----------
+    problem : SingleIndexProblem
+        Target and activation.
+    a, s : array_like, shape (m,)
+        The second layer, and the overlaps with the target.
+    r : array_like, shape (m, m)
+        The overlaps of the neurons.
+    epsilon : float
+        The ratio of the clocks, in (0, 1).
+
+    Returns
+    -------
+    PopulationState
+        The velocities of a, s and r.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong, `epsilon` is not in (0, 1), or (s, r) are not overlaps of unit vectors.
+
+    Notes
+    -----
+    O(m² K + m³).  Source: arXiv:2303.00055, setting; derived anew.
+
+    Examples
+    --------
+    >>> problem = SingleIndexProblem([0.0, 1.0], [0.0, 1.0])
+    >>> v = population_velocity(problem, [1.0], [0.6], [[1.0]], 0.1)
+    >>> v.a, v.s, v.r
+    (array([-4.]), array([0.64]), array([[0.]]))
+    """
+    a, s, r = _checked_state(a, s, r)
+    system = ClosedSystem(problem, a.size, _checks.number("epsilon", epsilon, above=0, below=1))
+    return PopulationState(*system.split(system.velocity(_joined(a, s, r))))
+
+
+def population_flow(
+    problem: SingleIndexProblem,
+    a0: ArrayLike,
+    s0: ArrayLike,
+    r0: ArrayLike,
+    *,
+    epsilon: float,
+    times: ArrayLike,
+    rtol: float = 1e-6,
+) -> PopulationFlow:
+    """Return the population flow of m neurons from (a0, s0, r0), at the times asked for.
+
+    Parameters
+    ----------
+    problem : SingleIndexProblem
+        Target and activation.
+    a0, s0 : array_like, shape (m,)
+        The second layer, and the overlaps with the target, at time 0.
+    r0 : array_like, shape (m, m)
+        The overlaps of the neurons at time 0: symmetric, with unit diagonal.
+    epsilon : float
+        The ratio of the clocks, in (0, 1): the second layer is 1/ε faster.
+    times : array_like, shape (T,)
+        Increasing, ≥ 0.
+    rtol : float, default 1e-6
+        In [1e-10, 1e-3]: the error of a step relative to the size of a, of s and of r − 1.
+
+    Returns
+    -------
+    PopulationFlow
+
+    Raises
+    ------
+    ValueError
+        If an argument has the wrong shape or is out of range, or (s0, r0) are not overlaps of unit
+        vectors.
+    ConvergenceError
+        If the steps run out or become too short.
+
+    Notes
+    -----
+    A linearly implicit Euler method, extrapolated up to order 8 with error control.  The stiff
+    second layer is linear and treated implicitly, so the steps follow the positions; each of some
+    20 substeps costs an m × m product and a Cholesky factorisation, O(m³).
+    Source: arXiv:2303.00055, setting; the closed system is derived anew.
+
+    Examples
+    --------
+    >>> problem = SingleIndexProblem([1.0, 1.0], [1.0, 1.0])
+    >>> start = population_start(
+    ...     300, np.inf, atoms=[-1.0, 0.0, 1.0], rng=np.random.default_rng(0)
+    ... )
+    >>> flow = population_flow(problem, *start, epsilon=1e-3, times=[0.0, 0.01, 1.0])
+    >>> flow.risks.round(3)
+    array([1.001, 0.487, 0.   ])
+    """
+    a0, s0, r0 = _checked_state(a0, s0, r0)
+    epsilon = _checks.number("epsilon", epsilon, above=0.0, below=1.0)
+    times = _checks.increasing("times", times, at_least=0.0)
+    rtol = _checks.number("rtol", rtol, at_least=1e-10, at_most=1e-3)
+    system = ClosedSystem(problem, a0.size, epsilon)
+    T, m = times.size, a0.size
+    a, s, risks, self_risks = np.empty((T, m)), np.empty((T, m)), np.empty(T), np.empty(T)
+    residuals = np.empty((T, problem.degree + 1))
+    steps = Steps()
+    for i, state in enumerate(states_at(system, _joined(a0, s0, r0), times, rtol, steps)):
+        a[i], s[i], r = system.split(state)
+        risks[i] = _risk(problem, a[i], s[i], r)
+        own = problem.U(1.0) - problem.U(np.clip(s[i] ** 2, 0.0, 1.0))
+        self_risks[i] = (a[i] ** 2) @ own / (2 * m**2)
+        residuals[i] = problem.residuals(a[i], s[i])
+    r = r.copy()
+    for array in (times, a, s, r, risks, residuals, self_risks):
+        array.flags.writeable = False
+    return PopulationFlow(
+        problem=problem,
+        epsilon=epsilon,
+        times=times,
+        a=a,
+        s=s,
+        r=r,
+        risks=risks,
+        residuals=residuals,
+        self_risks=self_risks,
+        n_steps=steps.taken,
+        n_rejected=steps.rejected,
+        status=" ".join(
+            [
+                f"Reached t = {times[-1]:.6g} in {steps.taken} steps at rtol = {rtol:g}.",
+                *_remark_on_dimension(s0, epsilon),
+                *_remark_on_neurons(problem, self_risks, m),
+            ]
+        ),
+    )
+
+
+def _risk(problem: SingleIndexProblem, a: Array, s: Array, r: Array) -> float:
+    explained = float(a @ problem.V(np.clip(s, -1.0, 1.0))) / a.size
+    squared = float(a @ problem.U(np.clip(r, -1.0, 1.0)) @ a) / a.size**2
+    return float(problem.phi @ problem.phi) / 2 - explained + squared / 2
+
+
+def _remark_on_dimension(s0: Array, epsilon: float) -> list[str]:
+    size = float(np.sqrt(np.mean(s0**2)))
+    if size <= LARGE_START * np.sqrt(epsilon):
+        return []
+    return [
+        f"The overlaps s(0) have size {size:.3g}, as in dimension {1 / size**2:.3g}; the limit "
+        f"d → ∞ needs them ≪ √ε = {np.sqrt(epsilon):.3g}, so degree 1 is learned too early."
+    ]
+
+
+def _remark_on_neurons(problem: SingleIndexProblem, self_risks: Array, m: int) -> list[str]:
+    plateaus = problem.plateaus()
+    last = float(plateaus[plateaus > 0.0][-1]) if plateaus[0] > 0.0 else 0.0
+    largest = float(self_risks.max())
+    if largest <= LARGE_SELF_RISK * last:
+        return []
+    enough = f", as {m * largest / (LARGE_SELF_RISK * last):.2g} would" if last else ""
+    return [
+        f"The {m} neurons do not make up a continuum{enough}: that each meets itself adds up to "
+        f"{largest:.3g} to the risk, and the last plateau is at {last:.3g}."
+    ]
+
+
+def _random_overlaps(n: int, d: float, rng: np.random.Generator) -> Array:
+    """Return the overlaps of n independent uniform points of the sphere of R^d, shape (n, n)."""
+    frame = int(min(n, d))
+    vectors = np.tril(rng.standard_normal((n, frame)), -1)
+    diagonal = np.arange(frame)
+    vectors[diagonal, diagonal] = np.sqrt(rng.chisquare(d - diagonal))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    overlaps: Array = vectors @ vectors.T
+    np.fill_diagonal(overlaps, 1.0)
+    return overlaps
+
+
+def _joined(a: Array, s: Array, r: Array) -> Array:
+    return np.concatenate([a, s, r.ravel()])
+
+
+def _checked_state(a: ArrayLike, s: ArrayLike, r: ArrayLike) -> PopulationState:
+    a = _checks.vector("a", a)
+    m = a.size
+    s = _checks.vector("s", s, length=m)
+    r = _checks.matrix("r", r)
+    if r.shape != (m, m):
+        raise ValueError(f"r must have shape ({m}, {m}), got {r.shape}")
+    if np.abs(r.diagonal() - 1.0).max() > SYMMETRY_TOLERANCE:
+        i = int(np.abs(r.diagonal() - 1.0).argmax())
+        raise ValueError(f"r must have ones on its diagonal, got r[{i}, {i}] = {r[i, i]}")
+    if np.abs(r - r.T).max() > SYMMETRY_TOLERANCE:
+        i, j = (int(k) for k in np.unravel_index(np.abs(r - r.T).argmax(), r.shape))
+        raise ValueError(f"r must be symmetric, got r[{i}, {j}] = {r[i, j]} and {r[j, i]}")
+    r = (r + r.T) / 2
+    np.fill_diagonal(r, 1.0)
+    smallest = float(np.linalg.eigvalsh(np.block([[np.ones((1, 1)), s[None]], [s[:, None], r]]))[0])
+    if smallest < -GRAM_TOLERANCE:
+        raise ValueError(
+            f"s and r must be overlaps of unit vectors with one another and with u*, but "
+            f"their matrix has the eigenvalue {smallest:.3g} < 0"
+        )
+    return PopulationState(a, s, r)
