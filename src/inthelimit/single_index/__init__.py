@@ -36,11 +36,14 @@ from inthelimit.single_index.population import (
     population_velocity,
 )
 from inthelimit.single_index.problem import SingleIndexProblem
+from inthelimit.single_index.sgd import SampledVelocity, SGDRun, sampled_velocity, sgd
 
 __all__ = [
     "Activation",
     "PopulationFlow",
     "PopulationState",
+    "SGDRun",
+    "SampledVelocity",
     "SingleIndexProblem",
     "erf_activation",
     "erf_coefficients",
@@ -54,4 +57,6 @@ __all__ = [
     "population_velocity",
     "relu_activation",
     "relu_coefficients",
+    "sampled_velocity",
+    "sgd",
 ]

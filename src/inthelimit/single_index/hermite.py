@@ -100,7 +100,7 @@ def hermite_series(coefficients: ArrayLike, x: ArrayLike) -> Array:
     coefficients = _checks.vector("coefficients", coefficients)
     x = _checks.real_array("x", x)
     with np.errstate(over="ignore", invalid="ignore"):
-        values = _series(coefficients, x)
+        values = series_values(coefficients, x)
     if not np.isfinite(values).all():
         raise ValueError(f"x must keep the series below 1e308, got x of size {np.abs(x).max():.3g}")
     return values
@@ -296,7 +296,8 @@ def _polynomials(x: Array, degree: int) -> Array:
     return values
 
 
-def _series(coefficients: Array, x: Array) -> Array:
+def series_values(coefficients: Array, x: Array) -> Array:
+    """Return Σ_k coefficients[k] he_k(x) without checks, by Clenshaw's recurrence."""
     later = latest = np.zeros_like(x)
     for k in range(coefficients.size - 1, -1, -1):
         ahead = np.sqrt((k + 1) / (k + 2)) * latest

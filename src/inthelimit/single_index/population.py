@@ -28,14 +28,12 @@ from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.single_index._extrapolation import ClosedSystem, Steps, states_at
 from inthelimit.single_index._laws import checked_law
+from inthelimit.single_index._regime import remark_on_dimension, remark_on_neurons, self_risk
 from inthelimit.single_index.problem import SingleIndexProblem
 
 # Overlaps computed with an error of rtol are those of unit vectors up to about that.
 GRAM_TOLERANCE = 1e-3
 SYMMETRY_TOLERANCE = 1e-9
-# d^(−1/2)/√ε and (self-term)/(last plateau) above these are worth a sentence.
-LARGE_START = 0.1
-LARGE_SELF_RISK = 0.1
 
 
 class PopulationState(NamedTuple):
@@ -314,8 +312,7 @@ def population_flow(
     for i, state in enumerate(states_at(system, _joined(a0, s0, r0), times, rtol, steps)):
         a[i], s[i], r = system.split(state)
         risks[i] = _risk(problem, a[i], s[i], r)
-        own = problem.U(1.0) - problem.U(np.clip(s[i] ** 2, 0.0, 1.0))
-        self_risks[i] = (a[i] ** 2) @ own / (2 * m**2)
+        self_risks[i] = self_risk(problem, a[i], s[i])
         residuals[i] = problem.residuals(a[i], s[i])
     r = r.copy()
     for array in (times, a, s, r, risks, residuals, self_risks):
@@ -335,8 +332,8 @@ def population_flow(
         status=" ".join(
             [
                 f"Reached t = {times[-1]:.6g} in {steps.taken} steps at rtol = {rtol:g}.",
-                *_remark_on_dimension(s0, epsilon),
-                *_remark_on_neurons(problem, self_risks, m),
+                *remark_on_dimension(s0, epsilon),
+                *remark_on_neurons(problem, self_risks, m),
             ]
         ),
     )
@@ -346,29 +343,6 @@ def _risk(problem: SingleIndexProblem, a: Array, s: Array, r: Array) -> float:
     explained = float(a @ problem.V(np.clip(s, -1.0, 1.0))) / a.size
     squared = float(a @ problem.U(np.clip(r, -1.0, 1.0)) @ a) / a.size**2
     return float(problem.phi @ problem.phi) / 2 - explained + squared / 2
-
-
-def _remark_on_dimension(s0: Array, epsilon: float) -> list[str]:
-    size = float(np.sqrt(np.mean(s0**2)))
-    if size <= LARGE_START * np.sqrt(epsilon):
-        return []
-    return [
-        f"The overlaps s(0) have size {size:.3g}, as in dimension {1 / size**2:.3g}; the limit "
-        f"d → ∞ needs them ≪ √ε = {np.sqrt(epsilon):.3g}, so degree 1 is learned too early."
-    ]
-
-
-def _remark_on_neurons(problem: SingleIndexProblem, self_risks: Array, m: int) -> list[str]:
-    plateaus = problem.plateaus()
-    last = float(plateaus[plateaus > 0.0][-1]) if plateaus[0] > 0.0 else 0.0
-    largest = float(self_risks.max())
-    if largest <= LARGE_SELF_RISK * last:
-        return []
-    enough = f", as {m * largest / (LARGE_SELF_RISK * last):.2g} would" if last else ""
-    return [
-        f"The {m} neurons do not make up a continuum{enough}: that each meets itself adds up to "
-        f"{largest:.3g} to the risk, and the last plateau is at {last:.3g}."
-    ]
 
 
 def _random_overlaps(n: int, d: float, rng: np.random.Generator) -> Array:
