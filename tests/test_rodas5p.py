@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from inthelimit.diagonal import _rodas5p as rodas
+from inthelimit import _rodas5p as rodas
 
 # A nonlinear system that depends on time, with a solution in closed form:
 # y₁ = exp(sin s), y₂ = 1/(1 + s), coupled so that no entry of the Jacobian vanishes.

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inthelimit._checks import Array
+from inthelimit._cholesky import factorise, solve
 from inthelimit._compiled import compiled
-from inthelimit.diagonal._cholesky import factorise, solve
-from inthelimit.diagonal._rodas5p import (
+from inthelimit._rodas5p import (
     COUPLING,
     GAMMA,
     RAMP,
