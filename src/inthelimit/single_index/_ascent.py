@@ -8,14 +8,22 @@ from inthelimit._checks import Array
 from inthelimit.single_index.hermite import series_values
 from inthelimit.single_index.problem import SingleIndexProblem
 
+# BLAS starts threads for larger products, which pays from a few rows times this on, and costs a
+# factor of ten on small ones where other processes keep the cores busy.
+SINGLE_THREADED = 200_000
+FEWEST_ROWS = 8
+
 
 class BatchAscent:
     """Draws batches of data, and returns −m ∂R/∂a_i and −m (I − u_i u_iᵀ) ∂R/∂u_i on them."""
 
-    __slots__ = ("_derivative", "_noise", "_phi", "_value", "_x")
+    __slots__ = ("_derivative", "_noise", "_phi", "_rows", "_value", "_x")
 
-    def __init__(self, problem: SingleIndexProblem, d: int, batch: int, noise: float) -> None:
+    def __init__(
+        self, problem: SingleIndexProblem, d: int, m: int, batch: int, noise: float
+    ) -> None:
         self._x = np.empty((batch, d))
+        self._rows = _slice_length(batch, SINGLE_THREADED // (m * d))
         self._noise = noise
         self._phi = np.trim_zeros(problem.phi, "b") if problem.phi.any() else np.zeros(1)
         self._value: Callable[[Array], Array]
@@ -35,13 +43,20 @@ class BatchAscent:
         error = series_values(self._phi, x[:, 0])
         if self._noise:
             error += self._noise * rng.standard_normal(error.size)
-        z = x @ u.T
-        features = self._value(z)
-        error -= features @ a / a.size
+        slices = x.reshape(-1, self._rows, x.shape[1])
+        z = slices @ u.T
+        features = self._value(z).reshape(error.size, a.size)
+        error -= np.einsum("bi,i->b", features, a / a.size)
         error /= error.size
-        a_ascent: Array = error @ features
+        a_ascent: Array = np.einsum("b,bi->i", error, features)
         slopes = self._derivative(z)
-        slopes *= error[:, None]
-        u_ascent: Array = (a[:, None] * slopes.T) @ x
+        slopes *= error.reshape(-1, self._rows, 1)
+        u_ascent: Array = a[:, None] * (slopes.swapaxes(1, 2) @ slices).sum(axis=0)
         u_ascent -= np.vecdot(u_ascent, u)[:, None] * u
         return a_ascent, u_ascent
+
+
+def _slice_length(batch: int, longest: int) -> int:
+    """Return the largest divisor of `batch` up to `longest`; all of it where that is small."""
+    length = max((n for n in range(1, min(longest, batch) + 1) if batch % n == 0), default=1)
+    return length if length >= FEWEST_ROWS else batch

@@ -167,7 +167,7 @@ def sgd(
     counts = np.append(np.arange(0, n_steps, record), n_steps)
     second_layers, overlaps = np.empty((counts.size, m)), np.empty((counts.size, m))
     risks, self_risks = np.empty(counts.size), np.empty(counts.size)
-    ascent = BatchAscent(problem, d, batch, noise)
+    ascent = BatchAscent(problem, d, m, batch, noise)
     for i, steps in enumerate(np.diff(counts, prepend=0)):
         a, u = _descend(ascent, a, u, step, epsilon, int(steps), rng)
         if not (np.isfinite(a).all() and np.isfinite(u).all()):
@@ -262,7 +262,8 @@ def sampled_velocity(
     n_samples = _checks.integer("n_samples", n_samples, at_least=1000)
     noise = _checks.number("noise", noise, at_least=0.0)
     rng = _checks.generator("rng", rng)
-    ascent = BatchAscent(problem, u.shape[1], -(-n_samples // N_BATCHES), noise)
+    batch = -(-n_samples // N_BATCHES)
+    ascent = BatchAscent(problem, u.shape[1], a.size, batch, noise)
     batches = []
     for _ in range(N_BATCHES):
         a_ascent, u_ascent = ascent.sample(a, u, rng)
