@@ -1,5 +1,7 @@
 """Hermite expansions: orthonormality, closed forms against quadrature, kinks, what is refused."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,7 +34,7 @@ def by_adaptive_quadrature(function, k, points=()):
     edges = [-12.0, *points, 12.0]
     return sum(
         quad(integrand, left, right, epsabs=1e-13, epsrel=1e-13, limit=200)[0]
-        for left, right in zip(edges, edges[1:], strict=False)
+        for left, right in pairwise(edges)
     )
 
 

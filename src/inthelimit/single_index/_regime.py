@@ -1,4 +1,4 @@
-"""Whether m and d are large enough for the limit, in sentences with the number that matters."""
+"""The risk without checks, and whether m and d are large enough for the limit, in sentences."""
 
 import numpy as np
 
@@ -8,6 +8,13 @@ from inthelimit.single_index.problem import SingleIndexProblem
 # |s(0)|/√ε and (risk of the self-terms)/(last plateau) above these are worth a sentence.
 LARGE_START = 0.1
 LARGE_SELF_RISK = 0.1
+
+
+def exact_risk(problem: SingleIndexProblem, a: Array, s: Array, r: Array) -> float:
+    """Return ½ Σ φ_k² − (1/m) Σ a_i V(s_i) + (1/2m²) Σ a_i a_j U(r_ij)."""
+    explained = float(a @ problem.V(np.clip(s, -1.0, 1.0))) / a.size
+    squared = float(a @ problem.U(np.clip(r, -1.0, 1.0)) @ a) / a.size**2
+    return float(problem.phi @ problem.phi) / 2 - explained + squared / 2
 
 
 def self_risk(problem: SingleIndexProblem, a: Array, s: Array) -> float:

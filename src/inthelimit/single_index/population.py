@@ -28,7 +28,12 @@ from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.single_index._extrapolation import ClosedSystem, Steps, states_at
 from inthelimit.single_index._laws import checked_law
-from inthelimit.single_index._regime import remark_on_dimension, remark_on_neurons, self_risk
+from inthelimit.single_index._regime import (
+    exact_risk,
+    remark_on_dimension,
+    remark_on_neurons,
+    self_risk,
+)
 from inthelimit.single_index.problem import SingleIndexProblem
 
 # Overlaps computed with an error of rtol are those of unit vectors up to about that.
@@ -199,7 +204,7 @@ def population_risk(problem: SingleIndexProblem, a: ArrayLike, s: ArrayLike, r: 
     0.4
     """
     a, s, r = _checked_state(a, s, r)
-    return _risk(problem, a, s, r)
+    return exact_risk(problem, a, s, r)
 
 
 def population_velocity(
@@ -311,7 +316,7 @@ def population_flow(
     steps = Steps()
     for i, state in enumerate(states_at(system, _joined(a0, s0, r0), times, rtol, steps)):
         a[i], s[i], r = system.split(state)
-        risks[i] = _risk(problem, a[i], s[i], r)
+        risks[i] = exact_risk(problem, a[i], s[i], r)
         self_risks[i] = self_risk(problem, a[i], s[i])
         residuals[i] = problem.residuals(a[i], s[i])
     r = r.copy()
@@ -337,12 +342,6 @@ def population_flow(
             ]
         ),
     )
-
-
-def _risk(problem: SingleIndexProblem, a: Array, s: Array, r: Array) -> float:
-    explained = float(a @ problem.V(np.clip(s, -1.0, 1.0))) / a.size
-    squared = float(a @ problem.U(np.clip(r, -1.0, 1.0)) @ a) / a.size**2
-    return float(problem.phi @ problem.phi) / 2 - explained + squared / 2
 
 
 def _random_overlaps(n: int, d: float, rng: np.random.Generator) -> Array:
