@@ -19,6 +19,7 @@ formulas here are derived anew, and what is proved, formal or observed is said w
 """
 
 from inthelimit.single_index.activations import Activation, erf_activation, relu_activation
+from inthelimit.single_index.crossings import stage_times, stage_widths
 from inthelimit.single_index.hermite import (
     erf_coefficients,
     hermite_coefficients,
@@ -26,6 +27,12 @@ from inthelimit.single_index.hermite import (
     hermite_series,
     polynomial_coefficients,
     relu_coefficients,
+)
+from inthelimit.single_index.laws import gaussian_law, uniform_law
+from inthelimit.single_index.mean_field import (
+    MeanFieldFlow,
+    mean_field_flow,
+    mean_field_velocity,
 )
 from inthelimit.single_index.population import (
     PopulationFlow,
@@ -40,6 +47,7 @@ from inthelimit.single_index.sgd import SampledVelocity, SGDRun, sampled_velocit
 
 __all__ = [
     "Activation",
+    "MeanFieldFlow",
     "PopulationFlow",
     "PopulationState",
     "SGDRun",
@@ -47,9 +55,12 @@ __all__ = [
     "SingleIndexProblem",
     "erf_activation",
     "erf_coefficients",
+    "gaussian_law",
     "hermite_coefficients",
     "hermite_polynomials",
     "hermite_series",
+    "mean_field_flow",
+    "mean_field_velocity",
     "polynomial_coefficients",
     "population_flow",
     "population_risk",
@@ -59,4 +70,7 @@ __all__ = [
     "relu_coefficients",
     "sampled_velocity",
     "sgd",
+    "stage_times",
+    "stage_widths",
+    "uniform_law",
 ]
