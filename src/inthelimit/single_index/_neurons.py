@@ -1,10 +1,11 @@
 """A linearly implicit integrator that knows the shape of the mean-field flow.
 
-With v_k = (σ_k s^k, σ_k k a s^(k−1)), the derivatives of σ_k a s^k, a neuron y = (a, s) follows
+A neuron is y = (a, ξ) with s = tanh ξ.  With v_k = (σ_k s^k, (1 − s²) u_k), u_k = σ_k k a s^(k−1),
+the derivatives of σ_k a s^k, it follows
 
-    y′ = G Σ_k ρ_k v_k,    G = diag(1/ε, 1 − s²),        ρ_k′ = −Σ_i w_i v_k · y_i′,
+    a′ = Σ_k ρ_k σ_k s^k/ε,    ξ′ = Σ_k ρ_k u_k,        ρ_k′ = −Σ_i w_i v_k · y_i′,
 
-and neurons meet in ρ only.  Three things make this fast and accurate at any ε.
+and neurons meet in ρ only.  Four things make this fast and accurate at any ε.
 
 - ρ is integrated beside the neurons, though ρ_k = φ_k − Σ_i w_i σ_k a_i s_i^k is known from them.
   Where ρ_k has relaxed this is a constraint on the neurons, and ρ_k, of which neurons only see
@@ -13,7 +14,8 @@ and neurons meet in ρ only.  Three things make this fast and accurate at any ε
   beside, which a stiffly accurate method solves at its full order; nor is it a difference of large
   numbers.  What the step leaves of ρ_k − φ_k + Σ w σ_k a s^k is taken back at its end.
 - The linear systems cost O(N K): with D the blocks of two by two of ∂y′/∂y, A = 1 − gD for g = hγ,
-  and V of columns v_k, the system for the changes (y, ρ) with right sides (b, c) is
+  and V of columns v_k, GV of columns (σ_k s^k/ε, u_k), the system for the changes (y, ρ) with right
+  sides (b, c) is
 
       y = z + Xρ,    z = A⁻¹ b,    X = g A⁻¹ G V,        Cρ = c + Vᵀ w b − Bᵀ w z,
       C = 1 + Bᵀ w X,    B = V + g ∂(V · y′)/∂y at constant y′.
@@ -22,6 +24,8 @@ and neurons meet in ρ only.  Three things make this fast and accurate at any ε
   would grow faster than 1/g.  A step is kept as short as that; then C, up to the change of V
   within a step, is symmetric and at least one, and is factorised without exchanges although its
   rows, like the powers s^k, span all of float64.
+- A neuron that has found u*, where 1 − s is far below rounding, still comes back when it must:
+  how long that takes stands in ξ.
 """
 
 from typing import NamedTuple
@@ -36,6 +40,8 @@ from inthelimit._rodas5p import COUPLING, GAMMA, STAGES, combine, dense
 SMALLEST_DETERMINANT = 0.05
 FIRST_STEP = 0.01
 GROWTH, SHRINKAGE, SAFETY = 8.0, 0.1, 0.9
+# Up to here the continued fraction of tanh is exact to rounding.
+SMALL = 0.25
 # Powers s^k below this are nothing beside s⁰; less would underflow.
 NEGLIGIBLE = 1e-120
 
@@ -57,31 +63,34 @@ class System(NamedTuple):
 class Linearisation(NamedTuple):
     """The velocity at the start of a step, and the factors of its linear systems.
 
-    A state is one array of a (N,), s (N,) and ρ (K + 1,).
+    A state is one array of a (N,), ξ (N,) and ρ (K + 1,).
     """
 
     velocity: Array  # shape (2N + K + 1,)
     forces: Array  # Σ_k σ_k ρ_k s^k and its first two derivatives in s, shape (3, N)
-    V: Array  # shape (2, K + 1, N): the parts of a and of s
+    s: Array  # shape (N,)
+    room: Array  # 1 − s², shape (N,)
+    V: Array  # σ_k s^k and u_k, shape (2, K + 1, N)
     B: Array  # shape (2, K + 1, N)
     X: Array  # shape (2, K + 1, N)
     inverse: Array  # A⁻¹ as (aa, as, sa, ss), shape (4, N)
     C: Array  # its factors, shape (K + 1, K + 1)
-    work: Array  # shape (4, N)
+    work: Array  # shape (5, N)
     change: Array  # shape (K + 1,)
 
 
 @compiled
 def integrate(
     system: System, start: Array, outputs: Array, max_steps: int
-) -> tuple[Array, Array, Array, Array, int, int, int, float]:
-    """Return the states at the outputs; times, ρ and ρ′ of the steps; counts, outcome and end."""
+) -> tuple[Array, Array, Array, Array, Array, int, int, int, float]:
+    """Return the states at the outputs; times, ρ and ρ′ of the steps; ρ halfway; how it ended."""
     N, size = system.weights.size, system.phi.size
     y, new, inner = start.copy(), start.copy(), start.copy()
     U = np.zeros((8, y.size))
     at = workspace(N, size)
     states = np.zeros((outputs.size, y.size))
-    times, rhos, slopes = np.zeros(256), np.zeros((256, size)), np.zeros((256, size))
+    times = np.zeros(256)
+    rhos, slopes, middles = np.zeros((256, size)), np.zeros((256, size)), np.zeros((256, size))
 
     t, end = 0.0, outputs[-1]
     written = 1 if outputs[0] == 0.0 else 0
@@ -91,7 +100,8 @@ def integrate(
     h = first_step(system, at)
     while True:
         if taken == times.size:
-            times, rhos, slopes = doubled(times), doubled(rhos), doubled(slopes)
+            times = doubled(times)
+            rhos, slopes, middles = doubled(rhos), doubled(slopes), doubled(middles)
         times[taken], rhos[taken], slopes[taken] = t, y[2 * N :], at.velocity[2 * N :]
         if t >= end:
             break
@@ -127,6 +137,9 @@ def integrate(
         while written < outputs.size and outputs[written] <= arrival:
             interpolate((outputs[written] - t) / h, y, new, U, states[written])
             written += 1
+        for k in range(size):
+            i = 2 * N + k
+            middles[taken, k] = y[i] + dense(0.5, new[i] - y[i], U, i)
         y, new = new, y
         t = arrival
         taken += 1
@@ -136,7 +149,7 @@ def integrate(
     for row in range(written, outputs.size):
         states[row] = y
     n = taken + 1
-    return states, times[:n], rhos[:n], slopes[:n], taken, refused, status, t
+    return states, times[:n], rhos[:n], slopes[:n], middles[:taken], taken, refused, status, t
 
 
 @compiled
@@ -144,12 +157,14 @@ def workspace(N: int, size: int) -> Linearisation:
     return Linearisation(
         np.zeros(2 * N + size),
         np.zeros((3, N)),
+        np.zeros(N),
+        np.zeros(N),
         np.zeros((2, size, N)),
         np.zeros((2, size, N)),
         np.zeros((2, size, N)),
         np.zeros((4, N)),
         np.zeros((size, size)),
-        np.zeros((4, N)),
+        np.zeros((5, N)),
         np.zeros(size),
     )
 
@@ -181,14 +196,27 @@ def settled(system: System, y: Array) -> bool:
 
 
 @compiled
-def highest_degree(system: System, y: Array) -> int:
-    """Return the last degree k for which s^k is not nothing, or −1 if y is absurd."""
-    N = system.weights.size
+def correlations(xi: Array, s: Array) -> None:
+    """Write s = tanh ξ: a continued fraction for small ξ, so that the loop is vectorised."""
+    for i in range(xi.size):
+        x = xi[i] * xi[i]
+        s[i] = (
+            xi[i] * (10395.0 + x * (1260.0 + 21.0 * x)) / (10395.0 + x * (4725.0 + x * (210.0 + x)))
+        )
+    for i in range(xi.size):
+        if not abs(xi[i]) < SMALL:
+            s[i] = np.tanh(xi[i])
+
+
+@compiled
+def highest_degree(system: System, a: Array, s: Array) -> int:
+    """Return the last degree k for which s^k is not nothing, or −1 if the state is absurd."""
+    N = s.size
     total, square = 0.0, 0.0
     for i in range(N):
-        total += y[i] * y[i]
-        square += y[N + i] * y[N + i]
-    if not (square <= 4.0 * N and total < 1e200):
+        total += a[i] * a[i]
+        square += s[i] * s[i]
+    if not (square <= 2.0 * N and total < 1e200):
         return -1
     top = system.phi.size - 1
     if square == 0.0:
@@ -197,11 +225,15 @@ def highest_degree(system: System, y: Array) -> int:
 
 
 @compiled
-def velocity_of(system: System, y: Array, top: int, work: Array, out: Array) -> None:
-    """Write (a′, s′, ρ′)."""
+def velocity_of(system: System, y: Array, work: Array, out: Array) -> int:
+    """Write s and (a′, ξ′, ρ′); return the highest degree that counts, −1 for none."""
     N = system.weights.size
-    sigma, s, rho = system.sigma, y[N : 2 * N], y[2 * N :]
-    force, slope, power, pushed = work[0], work[1], work[2], work[3]
+    sigma, rho = system.sigma, y[2 * N :]
+    s, force, slope, power, pushed = work[0], work[1], work[2], work[3], work[4]
+    correlations(y[N : 2 * N], s)
+    top = highest_degree(system, y[:N], s)
+    if top < 0:
+        return top
     for i in range(N):
         force[i] = 0.0
         slope[i] = 0.0
@@ -212,9 +244,9 @@ def velocity_of(system: System, y: Array, top: int, work: Array, out: Array) -> 
             force[i] = force[i] * s[i] + c
     for i in range(N):
         out[i] = force[i] / system.epsilon
-        out[N + i] = y[i] * (1.0 - s[i] * s[i]) * slope[i]
+        out[N + i] = y[i] * slope[i]
         power[i] = system.weights[i]
-        pushed[i] = y[i] * out[N + i]
+        pushed[i] = y[i] * (1.0 - s[i] * s[i]) * out[N + i]
     out[2 * N :] = 0.0
     for k in range(top + 1):
         total = 0.0
@@ -227,15 +259,18 @@ def velocity_of(system: System, y: Array, top: int, work: Array, out: Array) -> 
         for i in range(N):
             total += power[i] * out[i]
         out[2 * N + k] = -sigma[k] * total
+    return top
 
 
 @compiled
 def evaluate(system: System, y: Array, at: Linearisation) -> int:
-    """Write the velocity, the forces and V; return the highest degree that counts."""
+    """Write s, the velocity, the forces and V; return the highest degree that counts."""
     N = system.weights.size
-    s = y[N : 2 * N]
-    top = highest_degree(system, y)
-    velocity_of(system, y, top, at.work, at.velocity)
+    top = velocity_of(system, y, at.work, at.velocity)
+    s = at.s
+    for i in range(N):
+        s[i] = at.work[0, i]
+        at.room[i] = 1.0 - s[i] * s[i]
     force, slope, bend = at.forces[0], at.forces[1], at.forces[2]
     at.forces[:] = 0.0
     for k in range(top, -1, -1):
@@ -263,12 +298,11 @@ def linearise(system: System, y: Array, h: float, top: int, at: Linearisation) -
     """Write A⁻¹, B, X and the factors of C; say whether A and C are positive."""
     N = system.weights.size
     g = h * GAMMA
-    s, slope, bend = y[N : 2 * N], at.forces[1], at.forces[2]
+    slope, bend, room = at.forces[1], at.forces[2], at.room
     smallest = np.inf
     for i in range(N):
-        room = 1.0 - s[i] * s[i]
-        own = 1.0 - g * y[i] * (room * bend[i] - 2.0 * s[i] * slope[i])
-        across, back = g * slope[i] / system.epsilon, g * room * slope[i]
+        own = 1.0 - g * y[i] * room[i] * bend[i]
+        across, back = g * room[i] * slope[i] / system.epsilon, g * slope[i]
         determinant = own - across * back
         smallest = min(smallest, determinant)
         scale = 1.0 / determinant
@@ -286,24 +320,25 @@ def linearise(system: System, y: Array, h: float, top: int, at: Linearisation) -
 def couple(system: System, y: Array, g: float, top: int, at: Linearisation) -> None:
     """Write B, X and C."""
     N = system.weights.size
-    s, inverse = y[N : 2 * N], at.inverse
+    s, room, inverse = at.s, at.room, at.inverse
     fast, slow = at.velocity[:N], at.velocity[N : 2 * N]
     for k in range(top + 1):
         for i in range(N):
             u = g / system.epsilon * at.V[0, k, i]
-            v = g * (1.0 - s[i] * s[i]) * at.V[1, k, i]
+            v = g * at.V[1, k, i]
             at.X[0, k, i] = inverse[0, i] * u + inverse[1, i] * v
             at.X[1, k, i] = inverse[2, i] * u + inverse[3, i] * v
             at.B[0, k, i] = at.V[0, k, i]
-            at.B[1, k, i] = at.V[1, k, i]
+            at.B[1, k, i] = room[i] * at.V[1, k, i]
     power, below = at.work[0], at.work[1]  # s^(k−1) and s^(k−2)
     power[:] = 1.0
     below[:] = 0.0
     for k in range(1, top + 1):
         c = g * k * system.sigma[k]
         for i in range(N):
-            at.B[0, k, i] += c * slow[i] * power[i]
-            at.B[1, k, i] += c * (fast[i] * power[i] + (k - 1) * slow[i] * y[i] * below[i])
+            turn = (k - 1) * room[i] * below[i] - 2.0 * s[i] * power[i]
+            at.B[0, k, i] += c * room[i] * slow[i] * power[i]
+            at.B[1, k, i] += c * room[i] * (fast[i] * power[i] + slow[i] * y[i] * turn)
             below[i] = power[i]
             power[i] *= s[i]
     for k in range(top + 1):
@@ -355,7 +390,6 @@ def take_stages(
     """Write the stages U, (8, 2N + K + 1); say whether all stayed in bounds."""
     right = np.zeros(y.size)
     for stage in range(8):
-        degree = top
         if stage == 0:
             right[:] = at.velocity
         else:
@@ -364,10 +398,8 @@ def take_stages(
                 p = STAGES[stage, j]
                 for i in range(y.size):
                     inner[i] += p * U[j, i]
-            degree = highest_degree(system, inner)
-            if degree < 0:
+            if velocity_of(system, inner, at.work, right) < 0:
                 return False
-            velocity_of(system, inner, degree, at.work, right)
         for i in range(y.size):
             right[i] *= h * GAMMA
         for j in range(stage):
@@ -383,15 +415,17 @@ def solve_stage(system: System, top: int, at: Linearisation, right: Array, U: Ar
     """Write the solution of the linear system of a stage."""
     N = system.weights.size
     inverse, change = at.inverse, at.change
-    a, s, wa, ws = U[:N], U[N : 2 * N], at.work[0], at.work[1]
+    a, xi, wa, wxi = U[:N], U[N : 2 * N], at.work[0], at.work[1]
     for i in range(N):
         a[i] = inverse[0, i] * right[i] + inverse[1, i] * right[N + i]
-        s[i] = inverse[2, i] * right[i] + inverse[3, i] * right[N + i]
+        xi[i] = inverse[2, i] * right[i] + inverse[3, i] * right[N + i]
         wa[i] = system.weights[i] * right[i]
-        ws[i] = system.weights[i] * right[N + i]
+        wxi[i] = system.weights[i] * at.room[i] * right[N + i]
     U[2 * N :] = right[2 * N :]
     for k in range(top + 1):
-        change[k] = right[2 * N + k] + inner_product(at.V, k, wa, ws) - inner_product(at.B, k, a, s)
+        change[k] = (
+            right[2 * N + k] + inner_product(at.V, k, wa, wxi) - inner_product(at.B, k, a, xi)
+        )
     respond(top, at, U)
 
 
@@ -419,27 +453,25 @@ def arrive(system: System, y: Array, U: Array, top: int, at: Linearisation, new:
     for i in range(y.size):
         new[i] = y[i] + combine(U, i)
     reconcile(system, top, at, new)
-    worst = 0.0
-    for row in range(2):
-        square, new_square = 0.0, 0.0
-        for i in range(N):
-            w, old, now = system.weights[i], y[row * N + i], new[row * N + i]
-            square += w * old * old
-            new_square += w * now * now
-        if not new_square < np.inf:
-            return np.inf
-        size = np.sqrt(max(square, new_square))
-        for i in range(row * N, row * N + N):
-            allowed = max(size, abs(y[i]), abs(new[i]))
-            if allowed > 0.0:
-                worst = max(worst, abs(U[7, i]) / allowed)
-    for k in range(2 * N, y.size):
-        allowed = max(system.scale, abs(y[k]))
+    old_s, new_s, worst = at.s, at.work[0], 0.0
+    a_size = max(root_mean_square(system.weights, y[:N]), root_mean_square(system.weights, new[:N]))
+    xi_size = max(root_mean_square(system.weights, old_s), root_mean_square(system.weights, new_s))
+    for i in range(y.size):
+        size = a_size if i < N else (xi_size if i < 2 * N else system.scale)
+        allowed = max(size, abs(y[i]), abs(new[i]))
         if allowed > 0.0:
-            worst = max(worst, abs(U[7, k]) / allowed)
-    if not worst < np.inf:
-        return np.inf
-    return worst / system.tolerance if contain(new[N : 2 * N], system.tolerance) else np.inf
+            worst = max(worst, abs(U[7, i]) / allowed)
+        if not abs(new[i]) < np.inf:
+            return np.inf
+    return worst / system.tolerance
+
+
+@compiled
+def root_mean_square(weights: Array, x: Array) -> float:
+    total = 0.0
+    for i in range(x.size):
+        total += weights[i] * x[i] * x[i]
+    return float(np.sqrt(total))
 
 
 @compiled
@@ -450,30 +482,20 @@ def reconcile(system: System, top: int, at: Linearisation, new: Array) -> None:
     by Xμ and ρ by μ, which is all of δ where C is near 1.
     """
     N = system.weights.size
-    power, rho = at.work[0], new[2 * N :]
+    s, power, rho = at.work[0], at.work[1], new[2 * N :]
+    correlations(new[N : 2 * N], s)
     for i in range(N):
         power[i] = system.weights[i] * new[i]
     for k in range(top + 1):
         moment = 0.0
         for i in range(N):
             moment += power[i]
-            power[i] *= new[N + i]
+            power[i] *= s[i]
         at.change[k] = system.phi[k] - system.sigma[k] * moment - rho[k]
     kept = rho.copy()
     respond(top, at, new)
     for k in range(top + 1):
         rho[k] += kept[k]
-
-
-@compiled
-def contain(s: Array, tolerance: float) -> bool:
-    """Bring |s| ≤ 1 back where it was left by rounding; say whether it was left by more."""
-    for i in range(s.size):
-        if abs(s[i]) > 1.0:
-            if not abs(s[i]) <= 1.0 + tolerance:
-                return False
-            s[i] = 1.0 if s[i] > 0.0 else -1.0
-    return True
 
 
 @compiled

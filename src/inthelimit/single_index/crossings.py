@@ -35,8 +35,8 @@ def stage_times(flow: MeanFieldFlow, *, fraction: float = 0.5) -> Array:
 
     Notes
     -----
-    Between two steps ρ_l is the cubic with the right values and slopes, of the order of the steps'
-    error estimate.  Residuals may grow again, when a later stage moves the neurons: the first
+    Within a step ρ_l is the quartic with the right values and slopes at its ends, and the right
+    value halfway.  Residuals may grow again, when a later stage moves the neurons: the first
     crossing is taken.  Source: arXiv:2303.00055, the canonical learning order.
 
     Examples
@@ -100,11 +100,8 @@ def stage_widths(flow: MeanFieldFlow, *, fractions: tuple[float, float] = (0.9, 
 
 
 def _first_crossing(flow: MeanFieldFlow, degree: int, level: float) -> float:
-    rho, slopes, times = (
-        flow.step_residuals[:, degree],
-        flow.step_slopes[:, degree],
-        flow.step_times,
-    )
+    times, rho = flow.step_times, flow.step_residuals[:, degree]
+    slopes, middles = flow.step_slopes[:, degree], flow.step_middles[:, degree]
     below = np.flatnonzero(np.abs(rho) <= level)
     if below.size == 0:
         return np.inf
@@ -115,10 +112,12 @@ def _first_crossing(flow: MeanFieldFlow, degree: int, level: float) -> float:
 
     def excess(theta: float) -> float:
         other = 1.0 - theta
+        bend = (rho[i] + rho[i + 1]) / 2 + h * (slopes[i] - slopes[i + 1]) / 8
         value = (
             other**2 * (1.0 + 2.0 * theta) * rho[i]
             + theta**2 * (3.0 - 2.0 * theta) * rho[i + 1]
             + h * theta * other * (other * slopes[i] - theta * slopes[i + 1])
+            + 16.0 * theta**2 * other**2 * (middles[i] - bend)
         )
         return float(abs(value) - level)
 

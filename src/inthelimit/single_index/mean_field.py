@@ -63,6 +63,8 @@ class MeanFieldFlow:
         The ends of the solver's steps, from 0 on: close where something happens, whatever `times`.
     step_residuals, step_slopes : ndarray, shape (S, K + 1)
         ρ_k and dρ_k/dt there.
+    step_middles : ndarray, shape (S − 1, K + 1)
+        ρ_k halfway through the steps.
     n_steps, n_rejected : int
         Steps taken, and tried in vain.
     residual : float
@@ -83,6 +85,7 @@ class MeanFieldFlow:
     step_times: Array
     step_residuals: Array
     step_slopes: Array
+    step_middles: Array
     n_steps: int
     n_rejected: int
     residual: float
@@ -118,7 +121,7 @@ def mean_field_flow(
         square of all), and of ρ relative to the largest |φ_k|.  Where the flow amplifies errors, as
         at the end of a stage, they may exceed it a few times.
     s0 : array_like, shape (N,), optional
-        Other correlations at the start, within [−1, 1].
+        Other correlations at the start, within (−1, 1).
 
     Returns
     -------
@@ -162,9 +165,10 @@ def mean_field_flow(
         STEP_SHARE * rtol,
         SETTLED * max(scale, float(np.abs(rho).max())),
     )
-    states, step_times, step_residuals, step_slopes, taken, refused, outcome, reached = (
-        _neurons.integrate(system, np.concatenate([atoms, s, rho]), times, MAX_STEPS)
+    states, *steps, taken, refused, outcome, reached = _neurons.integrate(
+        system, np.concatenate([atoms, np.arctanh(s), rho]), times, MAX_STEPS
     )
+    step_times, step_residuals, step_slopes, step_middles = steps
     if outcome in (_neurons.TOO_MANY_STEPS, _neurons.STEP_TOO_SMALL):
         why = "steps ran out" if outcome == _neurons.TOO_MANY_STEPS else "the step underflowed"
         raise ConvergenceError(
@@ -175,11 +179,12 @@ def mean_field_flow(
         np.ascontiguousarray(part)
         for part in np.split(states, [atoms.size, 2 * atoms.size], axis=1)
     )
+    s = np.tanh(s)
     moments = np.stack([problem.residuals(*state, weights) for state in zip(a, s, strict=True)])
     done = f"reached t = {reached:g}"
     if outcome == _neurons.SETTLED:
         done = f"nothing is left to learn after t = {reached:.3g}"
-    for array in (times, a, s, residuals, step_times, step_residuals, step_slopes):
+    for array in (times, a, s, residuals, *steps):
         array.flags.writeable = False
     return MeanFieldFlow(
         problem=problem,
@@ -193,6 +198,7 @@ def mean_field_flow(
         step_times=step_times,
         step_residuals=step_residuals,
         step_slopes=step_slopes,
+        step_middles=step_middles,
         n_steps=taken,
         n_rejected=refused,
         residual=float(np.abs(residuals - moments).max()),
@@ -250,7 +256,10 @@ def mean_field_velocity(
 
 def _starting_correlations(atoms: Array, s0: ArrayLike | None) -> Array:
     if s0 is not None:
-        return _within_unit("s0", s0, atoms.size)
+        s = _within_unit("s0", s0, atoms.size)
+        if np.abs(s).max() == 1.0:
+            raise ValueError("s0 must be within (−1, 1): at ±1 a neuron would never move")
+        return s
     ordered = np.sort(atoms)
     twice = np.flatnonzero(np.diff(ordered) == 0.0)
     if twice.size:
