@@ -19,6 +19,11 @@ formulas here are derived anew, and what is proved, formal or observed is said w
 """
 
 from inthelimit.single_index.activations import Activation, erf_activation, relu_activation
+from inthelimit.single_index.constrained import (
+    ConstrainedStage,
+    constrained_stage_flow,
+    linear_growth_slope,
+)
 from inthelimit.single_index.crossings import stage_times, stage_widths
 from inthelimit.single_index.hermite import (
     erf_coefficients,
@@ -44,21 +49,48 @@ from inthelimit.single_index.population import (
 )
 from inthelimit.single_index.problem import SingleIndexProblem
 from inthelimit.single_index.sgd import SampledVelocity, SGDRun, sampled_velocity, sgd
+from inthelimit.single_index.shares import leading_share
+from inthelimit.single_index.simplified import (
+    SimplifiedStage,
+    simplified_blow_up,
+    simplified_stage_flow,
+)
+from inthelimit.single_index.stages import (
+    CanonicalExponents,
+    canonical_exponents,
+    constant_stage_time,
+    linear_stage_curve,
+    linear_stage_end,
+    linear_stage_time,
+)
+from inthelimit.single_index.timetable import canonical_stage_times
 
 __all__ = [
     "Activation",
+    "CanonicalExponents",
+    "ConstrainedStage",
     "MeanFieldFlow",
     "PopulationFlow",
     "PopulationState",
     "SGDRun",
     "SampledVelocity",
+    "SimplifiedStage",
     "SingleIndexProblem",
+    "canonical_exponents",
+    "canonical_stage_times",
+    "constant_stage_time",
+    "constrained_stage_flow",
     "erf_activation",
     "erf_coefficients",
     "gaussian_law",
     "hermite_coefficients",
     "hermite_polynomials",
     "hermite_series",
+    "leading_share",
+    "linear_growth_slope",
+    "linear_stage_curve",
+    "linear_stage_end",
+    "linear_stage_time",
     "mean_field_flow",
     "mean_field_velocity",
     "polynomial_coefficients",
@@ -70,6 +102,8 @@ __all__ = [
     "relu_coefficients",
     "sampled_velocity",
     "sgd",
+    "simplified_blow_up",
+    "simplified_stage_flow",
     "stage_times",
     "stage_widths",
     "uniform_law",
