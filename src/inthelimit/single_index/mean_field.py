@@ -24,8 +24,9 @@ from numpy.typing import ArrayLike
 
 from inthelimit import ConvergenceError, _checks
 from inthelimit._checks import Array
-from inthelimit.single_index import _neurons
+from inthelimit.single_index import _integrator
 from inthelimit.single_index._laws import checked_law
+from inthelimit.single_index._neurons import System
 from inthelimit.single_index._series import differentiated, power_series
 from inthelimit.single_index.problem import SingleIndexProblem
 
@@ -156,7 +157,7 @@ def mean_field_flow(
     s = _starting_correlations(atoms, s0)
     rho = problem.residuals(atoms, s, weights)
     scale = float(np.abs(problem.phi).max())
-    system = _neurons.System(
+    system = System(
         problem.phi,
         problem.sigma,
         weights,
@@ -165,16 +166,19 @@ def mean_field_flow(
         STEP_SHARE * rtol,
         SETTLED * max(scale, float(np.abs(rho).max())),
     )
-    states, *steps, taken, refused, outcome, reached = _neurons.integrate(
+    states, record, refused, outcome = _integrator.integrate(
         system, np.concatenate([atoms, np.arctanh(s), rho]), times, MAX_STEPS
     )
-    step_times, step_residuals, step_slopes, step_middles = steps
-    if outcome in (_neurons.TOO_MANY_STEPS, _neurons.STEP_TOO_SMALL):
-        why = "steps ran out" if outcome == _neurons.TOO_MANY_STEPS else "the step underflowed"
+    taken, reached = len(record) - 1, record[-1, 0]
+    if outcome in (_integrator.TOO_MANY_STEPS, _integrator.STEP_TOO_SMALL):
+        why = "steps ran out" if outcome == _integrator.TOO_MANY_STEPS else "the step underflowed"
         raise ConvergenceError(
             f"mean_field_flow stopped at t = {reached:.6g} of {times[-1]:.6g}: {why} after {taken} "
             f"steps ({refused} refused); try rtol larger than {rtol:g} or a better scaled problem"
         )
+    ends = np.cumsum([1, rho.size, rho.size])
+    steps = [np.ascontiguousarray(part) for part in np.split(record, ends, axis=1)]
+    step_times, step_residuals, step_slopes, step_middles = steps
     a, s, residuals = (
         np.ascontiguousarray(part)
         for part in np.split(states, [atoms.size, 2 * atoms.size], axis=1)
@@ -182,7 +186,7 @@ def mean_field_flow(
     s = np.tanh(s)
     moments = np.stack([problem.residuals(*state, weights) for state in zip(a, s, strict=True)])
     done = f"reached t = {reached:g}"
-    if outcome == _neurons.SETTLED:
+    if outcome == _integrator.SETTLED:
         done = f"nothing is left to learn after t = {reached:.3g}"
     for array in (times, a, s, residuals, *steps):
         array.flags.writeable = False
@@ -195,10 +199,10 @@ def mean_field_flow(
         s=s,
         residuals=residuals,
         risks=problem.risk_of(residuals),
-        step_times=step_times,
+        step_times=step_times[:, 0],
         step_residuals=step_residuals,
         step_slopes=step_slopes,
-        step_middles=step_middles,
+        step_middles=step_middles[:-1],
         n_steps=taken,
         n_rejected=refused,
         residual=float(np.abs(residuals - moments).max()),
