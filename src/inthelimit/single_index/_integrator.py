@@ -22,6 +22,8 @@ from inthelimit.single_index._neurons import System, correlations, velocity_of
 
 # Of the time in which the fastest rate at the start acts.
 FIRST_STEP = 0.01
+# Shorter steps, relative to the time or to the first one tried, lead nowhere.
+ROUNDING = 4e-16
 GROWTH, SHRINKAGE, SAFETY = 8.0, 0.1, 0.9
 
 DONE, SETTLED, TOO_MANY_STEPS, STEP_TOO_SMALL = 0, 1, 2, 3
@@ -35,11 +37,11 @@ def integrate(
 
     A row of the record is t, ρ, ρ′ at a step's start, and ρ halfway through it.
     """
-    N, size = system.weights.size, system.phi.size
     y, new, inner = start.copy(), start.copy(), start.copy()
     U = np.zeros((8, y.size))
-    at = workspace(N, size)
-    states, record = np.zeros((outputs.size, y.size)), np.zeros((256, 1 + 3 * size))
+    at = workspace(system.weights.size, system.phi.size)
+    states = np.zeros((outputs.size, y.size))
+    record = np.zeros((256, 1 + 3 * system.phi.size))
 
     t, end = 0.0, outputs[-1]
     written, taken, refused, status, most = 0, 0, 0, DONE, GROWTH
@@ -47,7 +49,8 @@ def integrate(
         copy(y, states[0])
         written = 1
     top = evaluate(system, y, at)
-    h = first_step(system, at)
+    h = min(end, first_step(system, at))
+    shortest = ROUNDING * h
     note(t, y, at.velocity, record[0])
     while t < end:
         if settled(system, y):
@@ -59,7 +62,7 @@ def integrate(
         last = t + h >= end * (1.0 - 1e-15)
         if last:
             h = end - t
-        if h <= 4e-16 * t:
+        if h <= max(shortest, ROUNDING * t):
             status = STEP_TOO_SMALL
             break
         error = try_step(system, y, h, top, at, inner, U, new)
@@ -73,8 +76,7 @@ def integrate(
         while written < outputs.size and outputs[written] <= arrival:
             interpolate((outputs[written] - t) / h, y, new, U, states[written])
             written += 1
-        interpolate(0.5, y, new, U, inner)
-        copy(inner[2 * N :], record[taken, 1 + 2 * size :])
+        note_halfway(y, new, U, record[taken])
         y, new = new, y
         t = arrival
         taken += 1
@@ -113,6 +115,14 @@ def note(t: float, y: Array, velocity: Array, row: Array) -> None:
     row[0] = t
     copy(y[y.size - size :], row[1 : 1 + size])
     copy(velocity[y.size - size :], row[1 + size : 1 + 2 * size])
+
+
+@compiled
+def note_halfway(y: Array, new: Array, U: Array, row: Array) -> None:
+    size = (row.size - 1) // 3
+    for k in range(size):
+        i = y.size - size + k
+        row[1 + 2 * size + k] = y[i] + dense(0.5, new[i] - y[i], U, i)
 
 
 @compiled

@@ -137,9 +137,11 @@ def mean_field_flow(
 
     Notes
     -----
-    A linearly implicit method of order 5, L-stable: a step costs O(N K²), and the number of steps
-    grows like log(1/ε) at most.  It stops early when all residuals are below 1e-12 of |φ|.  From
-    s = 0, with φ_1 σ_1 = 0, nothing but a moves: so it is in this limit.
+    A linearly implicit method, L-stable, of order 5, and of order 4 where the flow is stiff: a step
+    costs O(N K²), and the number of steps grows like log(1/ε) where degrees are learned in their
+    turn.  (A flow that stalls, as with two atoms, goes on to oscillate at rates ε^(−1/4), which the
+    steps follow.)  It stops early when all residuals are below 1e-12 of |φ|.  From s = 0, with
+    φ_1 σ_1 = 0, nothing but a moves: so it is in this limit.
 
     Source: arXiv:2303.00055, the mean-field limit; derived anew.
 
