@@ -349,7 +349,7 @@ def test_residuals_as_variables_keep_the_error_from_growing_as_epsilon_falls():
 
     def alone(neurons):
         powers = np.tanh(neurons[6:, None]) ** np.arange(4)
-        rho = CUBIC.phi - CUBIC.sigma * (system.weights * neurons[:6]) @ powers
+        rho = CUBIC.phi - CUBIC.sigma * ((system.weights * neurons[:6]) @ powers)
         return field(system, np.concatenate([neurons, rho]))[:12]
 
     neurons = y[:12]

@@ -8,9 +8,10 @@ v_k = (σ_k s^k, (1 − s²) u_k), u_k = σ_k k a s^(k−1), the derivatives of 
 
 ρ is integrated beside the neurons, though ρ_k = φ_k − Σ_i w_i σ_k a_i s_i^k is known from them.
 Where ρ_k has relaxed this is a constraint on the neurons, and they feel ρ_k/ε: the inner stages of
-a step leave the constraint by their error, and would be thrown about by 1/ε times that.  Integrated,
-ρ_k is a fast variable beside slow ones, which a stiffly accurate method follows at nearly its full
-order; nor is it a difference of large numbers.  At ε = 1e-16 this saves 14 of 15 steps.
+a step leave the constraint by their error, and would be thrown about by 1/ε times that.
+Integrated, ρ_k is a fast variable beside slow ones, which a stiffly accurate method follows at
+nearly its full order; nor is it a difference of large numbers.  At ε = 1e-16 this saves 14 of 15
+steps.
 """
 
 from typing import NamedTuple
