@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.stats import kstest
 
@@ -429,6 +431,35 @@ def test_says_where_it_stopped(monkeypatch):
         population_flow(STAIRS, *start, epsilon=0.1, times=[1.0])
 
 
+@pytest.mark.parametrize("size", [1e3, 1e30])
+def test_a_second_layer_that_is_too_large_is_an_error_not_a_wrong_answer(size, monkeypatch):
+    monkeypatch.setattr(_extrapolation, "MAX_STEPS", 300)
+    start = population_start(6, 10, atoms=[-size, size], rng=np.random.default_rng(0))
+    with pytest.raises(ConvergenceError, match="start from a smaller second layer"):
+        population_flow(STAIRS, *start, epsilon=0.1, times=[10.0])
+
+
+coefficient_lists = st.lists(st.sampled_from([-1.0, 0.0, 0.3, 2.0]), min_size=1, max_size=4)
+
+
+@given(
+    phi=coefficient_lists,
+    sigma=coefficient_lists,
+    m=st.integers(1, 5),
+    d=st.sampled_from([1, 2, 7, 1e6, np.inf]),
+    epsilon=st.sampled_from([1e-12, 1e-4, 0.1, 0.9]),
+)
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_degenerate_problems_have_finite_falling_risks(phi, sigma, m, d, epsilon):
+    problem = SingleIndexProblem(phi, sigma)
+    start = population_start(m, d, atoms=[-1.0, 0.0, 1.0], rng=np.random.default_rng(m))
+    flow = population_flow(problem, *start, epsilon=epsilon, times=[0.0, epsilon, 1.0], rtol=1e-5)
+    for array in (flow.a, flow.s, flow.r, flow.risks, flow.residuals):
+        assert np.isfinite(array).all()
+    assert np.diff(flow.risks).max() <= 1e-4 * (1 + flow.risks[0])
+    assert flow.risks.min() > -1e-5 * (1 + flow.risks[0])
+
+
 BAD_R = [[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]]
 
 
@@ -442,6 +473,7 @@ BAD_R = [[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]]
         ({"times": [-0.1]}, r"times must be ≥ 0"),
         ({"rtol": 0.1}, r"rtol must be ≤ 0.001"),
         ({"rtol": 1e-12}, r"rtol must be ≥ 1e-10"),
+        ({"a0": [1e60, 0.0, 0.0]}, r"a must be within ±1e\+50, got a value of size 1e\+60"),
         ({"a0": []}, r"a must have at least one entry"),
         ({"s0": [0.0, 0.0]}, r"s must have shape \(3,\), got \(2,\)"),
         ({"r0": np.eye(2)}, r"r must have shape \(3, 3\), got \(2, 2\)"),

@@ -215,6 +215,8 @@ def test_stages_that_can_happen_are_let_through():
     [
         (lambda: SingleIndexProblem([], [1.0]), r"phi must have at least one entry"),
         (lambda: SingleIndexProblem([1.0], [np.inf]), r"sigma must be finite"),
+        (lambda: SingleIndexProblem([1e60], [1.0]), r"phi must be within ±1e\+50"),
+        (lambda: SingleIndexProblem([1.0], [-1e60]), r"sigma must be within ±1e\+50"),
         (lambda: SingleIndexProblem([1.0], [[1.0]]), r"sigma must have 1 dimension"),
         (
             lambda: SingleIndexProblem([1.0], [1.0], relu_activation()),

@@ -64,6 +64,21 @@ def test_standard_errors_are_those_of_the_scatter():
     assert np.mean(np.square(scores)) == pytest.approx(49 / 47, abs=0.4)
 
 
+def test_noise_is_all_that_moves_a_network_that_fits():
+    # f = y up to the noise, and a′ is its mean product with the feature x_1, over ε.
+    line = SingleIndexProblem([0.0, 1.0], [0.0, 1.0])
+    sampled = sampled_velocity(
+        line, [1.0], [[1.0, 0.0]], 0.5, n_samples=10_000, rng=np.random.default_rng(5), noise=0.3
+    )
+    # A standard deviation from 50 batches is known to 10 %.
+    assert sampled.standard_error.a[0] == pytest.approx(0.3 / 0.5 / 100, rel=0.4)
+    assert abs(sampled.velocity.a[0]) < 4 * sampled.standard_error.a[0]
+    quiet = sampled_velocity(
+        line, [1.0], [[1.0, 0.0]], 0.5, n_samples=10_000, rng=np.random.default_rng(5)
+    )
+    assert abs(quiet.velocity.a[0]) < 1e-15
+
+
 @problems
 def test_a_step_follows_the_gradient_and_returns_to_the_sphere(problem):
     a, u = neurons(3, 5, 5)
@@ -264,6 +279,7 @@ def test_status_names_steps_and_noise_that_are_not_small():
         ({"step": 0.0}, r"step must be > 0"),
         ({"epsilon": 1.5}, r"epsilon must be < 1"),
         ({"noise": -1.0}, r"noise must be ≥ 0"),
+        ({"a0": [1e60, 0.0, 0.0]}, r"a0 must be within ±1e\+50"),
         ({"a0": [1.0]}, r"a0 must have shape \(3,\)"),
         ({"directions": np.eye(3)}, r"directions must have shape \(3, 5\), got \(3, 3\)"),
         ({"directions": 2 * np.eye(3, 5)}, r"directions must be unit vectors, got norm 2.0 in row"),

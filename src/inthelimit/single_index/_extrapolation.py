@@ -20,7 +20,7 @@ from inthelimit._checks import Array
 from inthelimit.single_index._series import differentiated, power_series
 from inthelimit.single_index.problem import SingleIndexProblem
 
-MAX_STEPS = 100_000
+MAX_STEPS = 20_000
 # A step below this part of the time reached is rounding.
 SMALLEST_STEP = 1e-13
 FEWEST_COLUMNS = 3
@@ -146,23 +146,27 @@ def states_at(
             if h < SMALLEST_STEP * max(now, system.epsilon) or steps.taken == MAX_STEPS:
                 raise ConvergenceError(
                     f"population_flow stopped at t = {now:.6g} of {times[-1]:.6g} after "
-                    f"{steps.taken} steps, the next of size {h:.3g}: raise rtol = {rtol:g}, or "
-                    f"shorten times"
+                    f"{steps.taken} steps, the next of size {h:.3g}: raise rtol = {rtol:g}, "
+                    f"shorten times, or start from a smaller second layer"
                 )
         yield state
 
 
 def extrapolated_step(system: ClosedSystem, state: Array, h: float, rtol: float) -> Step:
     """Return the state after time h, from as many columns of extrapolation as `rtol` needs."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _extrapolated(system, state, h, rtol)
+
+
+def _extrapolated(system: ClosedSystem, state: Array, h: float, rtol: float) -> Step:
     first = system.position_velocity(state)
     row: list[Array] = []
     error = np.inf
     for n in range(1, MOST_COLUMNS + 1):
         try:
-            with np.errstate(over="ignore", invalid="ignore"):
-                new = system.euler(state, first, h / n)
-                for _ in range(n - 1):
-                    new = system.euler(new, system.position_velocity(new), h / n)
+            new = system.euler(state, first, h / n)
+            for _ in range(n - 1):
+                new = system.euler(new, system.position_velocity(new), h / n)
         except LinAlgError:  # r has left the correlation matrices: h is far too long
             return Step(state, np.inf, n)
         longer, row = row, [new]
@@ -179,6 +183,8 @@ def extrapolated_step(system: ClosedSystem, state: Array, h: float, rtol: float)
 
 def _distance(system: ClosedSystem, start: Array, new: Array, other: Array) -> float:
     """Return the largest relative distance of the parts a, s and r of two states."""
+    if not np.isfinite(new).all():
+        return np.inf
     worst = 0.0
     difference = system.split(new - other)
     for part, before, after in zip(difference, system.split(start), system.split(new), strict=True):
@@ -187,4 +193,4 @@ def _distance(system: ClosedSystem, start: Array, new: Array, other: Array) -> f
             bare = value - np.eye(system.m) if value.ndim == 2 else value
             size = max(size, float(np.sqrt(np.mean(bare**2))))
         worst = max(worst, float(np.sqrt(np.mean(part**2))) / size)
-    return worst if np.isfinite(new).all() else np.inf
+    return worst

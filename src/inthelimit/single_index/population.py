@@ -39,6 +39,8 @@ from inthelimit.single_index.problem import SingleIndexProblem
 # Overlaps computed with an error of rtol are those of unit vectors up to about that.
 GRAM_TOLERANCE = 1e-3
 SYMMETRY_TOLERANCE = 1e-9
+# Beyond it the risk overflows.
+LARGEST = 1e50
 
 
 class PopulationState(NamedTuple):
@@ -76,7 +78,7 @@ class PopulationFlow:
     r : ndarray, shape (m, m)
         The overlaps of the neurons at the last time.
     risks : ndarray, shape (T,)
-        The population risk.
+        The population risk, a sum of terms of both signs: near 0, its error is about rtol.
     residuals : ndarray, shape (T, K + 1)
         ρ_k = φ_k − σ_k mean(a s^k).  ½ Σ ρ_k² is the risk that infinitely many neurons with the
         same (a, s) would have.
@@ -361,7 +363,7 @@ def _joined(a: Array, s: Array, r: Array) -> Array:
 
 
 def _checked_state(a: ArrayLike, s: ArrayLike, r: ArrayLike) -> PopulationState:
-    a = _checks.vector("a", a)
+    a = _checks.moderate("a", _checks.vector("a", a), largest=LARGEST)
     m = a.size
     s = _checks.vector("s", s, length=m)
     r = _checks.matrix("r", r)

@@ -27,6 +27,8 @@ from inthelimit.single_index.hermite import erf_coefficients, relu_coefficients
 
 # Order parameters of unit vectors leave [−1, 1] by rounding only.
 ROUNDING = 1e-9
+# Products of four coefficients stay numbers.
+LARGEST = 1e50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +48,8 @@ class SingleIndexProblem:
     Raises
     ------
     ValueError
-        If a coefficient is not finite, or `sigma` has a larger norm than `activation`.
+        If a coefficient is not finite or beyond ±1e50, or `sigma` has a larger norm than
+        `activation`.
 
     Notes
     -----
@@ -68,6 +71,8 @@ class SingleIndexProblem:
 
     def __post_init__(self) -> None:
         phi, sigma = _checks.vector("phi", self.phi), _checks.vector("sigma", self.sigma)
+        for name, array in (("phi", phi), ("sigma", sigma)):
+            _checks.moderate(name, array, largest=LARGEST)
         size = max(phi.size, sigma.size)
         phi, sigma = (np.pad(c, (0, size - c.size)) for c in (phi, sigma))
         if self.activation is not None:

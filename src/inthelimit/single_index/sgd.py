@@ -26,7 +26,7 @@ from inthelimit.single_index._regime import (
     remark_on_neurons,
     self_risk,
 )
-from inthelimit.single_index.population import PopulationState
+from inthelimit.single_index.population import LARGEST, PopulationState
 from inthelimit.single_index.problem import SingleIndexProblem
 
 # Steps h/ε in units of 1/U(1), and the noise h d/B, above these are worth a sentence.
@@ -170,6 +170,7 @@ def sgd(
     rng = _checks.generator("rng", rng)
     a = rng.standard_normal(m) if a0 is None else _checks.vector("a0", a0, length=m)
     u = _uniform(m, d, rng) if directions is None else _unit_vectors(directions, m, d)
+    _checks.moderate("a0", a, largest=LARGEST)
     start = PopulationState(a.copy(), u[:, 0].copy(), _overlaps(u))
     counts = np.append(np.arange(0, n_steps, record), n_steps)
     second_layers, overlaps = np.empty((counts.size, m)), np.empty((counts.size, m))
@@ -264,7 +265,7 @@ def sampled_velocity(
     >>> bool(abs(sampled.velocity.s[0] - 0.64) < 4 * sampled.standard_error.s[0] < 0.03)
     True
     """
-    a = _checks.vector("a", a)
+    a = _checks.moderate("a", _checks.vector("a", a), largest=LARGEST)
     u = _unit_vectors(directions, a.size, None)
     epsilon = _checks.number("epsilon", epsilon, above=0.0, below=1.0)
     n_samples = _checks.integer("n_samples", n_samples, at_least=1000)
