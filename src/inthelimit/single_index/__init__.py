@@ -18,7 +18,13 @@ Source: arXiv:2303.00055 (the canonical learning order).  Of the paper the abstr
 formulas here are derived anew, and what is proved, formal or observed is said with each.
 """
 
-from inthelimit.single_index.activations import Activation, erf_activation, relu_activation
+from inthelimit.single_index.activations import (
+    Activation,
+    erf_activation,
+    erf_coefficients,
+    relu_activation,
+    relu_coefficients,
+)
 from inthelimit.single_index.constrained import (
     ConstrainedStage,
     constrained_stage_flow,
@@ -26,12 +32,10 @@ from inthelimit.single_index.constrained import (
 )
 from inthelimit.single_index.crossings import stage_times, stage_widths
 from inthelimit.single_index.hermite import (
-    erf_coefficients,
     hermite_coefficients,
     hermite_polynomials,
     hermite_series,
     polynomial_coefficients,
-    relu_coefficients,
 )
 from inthelimit.single_index.laws import gaussian_law, uniform_law
 from inthelimit.single_index.mean_field import (
@@ -41,14 +45,13 @@ from inthelimit.single_index.mean_field import (
 )
 from inthelimit.single_index.population import (
     PopulationFlow,
-    PopulationState,
     population_flow,
     population_risk,
-    population_start,
     population_velocity,
 )
 from inthelimit.single_index.problem import SingleIndexProblem
-from inthelimit.single_index.sgd import SampledVelocity, SGDRun, sampled_velocity, sgd
+from inthelimit.single_index.samples import SampledVelocity, sampled_velocity
+from inthelimit.single_index.sgd import SGDRun, sgd
 from inthelimit.single_index.shares import leading_share
 from inthelimit.single_index.simplified import (
     SimplifiedStage,
@@ -63,6 +66,7 @@ from inthelimit.single_index.stages import (
     linear_stage_end,
     linear_stage_time,
 )
+from inthelimit.single_index.states import PopulationState, population_start
 from inthelimit.single_index.timetable import canonical_stage_times
 
 __all__ = [

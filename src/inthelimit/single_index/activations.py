@@ -1,4 +1,4 @@
-"""Activations that are applied to data as they are, with their kernels in closed form.
+"""ReLU and erf: their Hermite coefficients and their Gaussian kernels, in closed form.
 
 For X, Y jointly Gaussian of unit variances and correlation r, the kernel is
 
@@ -102,6 +102,91 @@ def erf_activation(scale: float = 1.0) -> Activation:
         return u
 
     return Activation(f"erf({scale:g} x)", value, derivative, kernel, kernel_derivative)
+
+
+def relu_coefficients(degree: int) -> Array:
+    """Return the Hermite coefficients of ReLU(x) = max(x, 0), in closed form.
+
+    Parameters
+    ----------
+    degree : int
+        The highest degree, ≥ 0.
+
+    Returns
+    -------
+    ndarray, shape (degree + 1,)
+        1/√(2π), 1/2, then he_{k−2}(0)/√(2π k (k−1)): 0 for odd k ≥ 3.
+
+    Raises
+    ------
+    ValueError
+        If `degree` is not an integer ≥ 0.
+
+    Notes
+    -----
+    O(degree).  Σ_{k > K} σ_k², out of E ReLU² = 1/2, decays as K^(−3/2).
+
+    Examples
+    --------
+    >>> relu_coefficients(4).round(4)
+    array([ 0.3989,  0.5   ,  0.2821,  0.    , -0.0814])
+    """
+    degree = _checks.integer("degree", degree, at_least=0)
+    k = np.arange(2, degree + 1)
+    tail = _at_zero(degree)[: k.size] / np.sqrt(2 * np.pi * k * (k - 1.0))
+    coefficients: Array = np.concatenate([[1 / np.sqrt(2 * np.pi), 0.5], tail])[: degree + 1]
+    return coefficients
+
+
+def erf_coefficients(degree: int, scale: float = 1.0) -> Array:
+    """Return the Hermite coefficients of erf(scale · x), in closed form.
+
+    Parameters
+    ----------
+    degree : int
+        The highest degree, ≥ 0.
+    scale : float, default 1
+        Finite and nonzero; 1/√2 gives 2Φ(x) − 1, Φ the Gaussian distribution function.
+
+    Returns
+    -------
+    ndarray, shape (degree + 1,)
+        With v = 1/(1 + 2 scale²): 2 scale √(v/(πk)) (1 − v)^((k−1)/2) he_{k−1}(0), which is 0 for
+        even k.
+
+    Raises
+    ------
+    ValueError
+        If `degree` is not an integer ≥ 0 or `scale` is zero or not finite.
+
+    Notes
+    -----
+    O(degree).
+
+    Examples
+    --------
+    >>> erf_coefficients(3).round(4)
+    array([ 0.    ,  0.6515,  0.    , -0.1773])
+    """
+    degree = _checks.integer("degree", degree, at_least=0)
+    scale = _checks.number("scale", scale)
+    if scale == 0.0:
+        raise ValueError("scale must be nonzero, got 0.0")
+    half_width = np.hypot(1.0, np.sqrt(2.0) * scale)  # 1/√v
+    shrink = np.sqrt(2.0) * abs(scale) / half_width  # √(1 − v)
+    k = np.arange(1, degree + 1)
+    front = np.sqrt(2 / np.pi) * np.copysign(shrink, scale)
+    odd: Array = front * shrink ** (k - 1.0) * _at_zero(degree)[: k.size] / np.sqrt(k)
+    return np.concatenate([[0.0], odd])
+
+
+def _at_zero(degree: int) -> Array:
+    """Return he_0(0), …, he_degree(0)."""
+    values = np.zeros(degree + 1)
+    values[0] = 1.0
+    for k in range(2, degree + 1, 2):
+        values[k] = -np.sqrt((k - 1) / k) * values[k - 2]
+    return values
 
 
 def _relu(x: Array) -> Array:

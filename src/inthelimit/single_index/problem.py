@@ -22,8 +22,13 @@ from numpy.typing import ArrayLike
 from inthelimit import _checks
 from inthelimit._checks import Array
 from inthelimit.single_index._series import differentiated, power_series
-from inthelimit.single_index.activations import Activation, erf_activation, relu_activation
-from inthelimit.single_index.hermite import erf_coefficients, relu_coefficients
+from inthelimit.single_index.activations import (
+    Activation,
+    erf_activation,
+    erf_coefficients,
+    relu_activation,
+    relu_coefficients,
+)
 
 # Order parameters of unit vectors leave [−1, 1] by rounding only.
 ROUNDING = 1e-9

@@ -26,17 +26,14 @@ from inthelimit.single_index._regime import (
     remark_on_neurons,
     self_risk,
 )
-from inthelimit.single_index.population import LARGEST, PopulationState
 from inthelimit.single_index.problem import SingleIndexProblem
+from inthelimit.single_index.states import LARGEST, PopulationState, unit_vectors
 
 # Steps h/ε in units of 1/U(1), and the noise h d/B, above these are worth a sentence.
 LARGE_STEP = 0.2
 LARGE_NOISE = 0.05
 # The risk of a run never grows by this factor unless its steps are too long.
 DIVERGED = 1e4
-# Batches, whose scatter gives the standard errors of a sampled velocity.
-N_BATCHES = 50
-UNIT_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,22 +72,6 @@ class SGDRun:
     directions: Array
     n_samples: int
     status: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SampledVelocity:
-    """Velocities of (a, s, r) estimated from data.
-
-    Attributes
-    ----------
-    velocity : PopulationState
-        The means over the samples, of a (m,), s (m,) and r (m, m).
-    standard_error : PopulationState
-        Their standard errors.
-    """
-
-    velocity: PopulationState
-    standard_error: PopulationState
 
 
 def sgd(
@@ -169,7 +150,7 @@ def sgd(
     noise = _checks.number("noise", noise, at_least=0.0)
     rng = _checks.generator("rng", rng)
     a = rng.standard_normal(m) if a0 is None else _checks.vector("a0", a0, length=m)
-    u = _uniform(m, d, rng) if directions is None else _unit_vectors(directions, m, d)
+    u = _uniform(m, d, rng) if directions is None else unit_vectors(directions, m, d)
     _checks.moderate("a0", a, largest=LARGEST)
     start = PopulationState(a.copy(), u[:, 0].copy(), _overlaps(u))
     counts = np.append(np.arange(0, n_steps, record), n_steps)
@@ -212,79 +193,6 @@ def sgd(
     )
 
 
-def sampled_velocity(
-    problem: SingleIndexProblem,
-    a: ArrayLike,
-    directions: ArrayLike,
-    epsilon: float,
-    *,
-    n_samples: int,
-    rng: np.random.Generator,
-    noise: float = 0.0,
-) -> SampledVelocity:
-    """Return the velocities of (a, s, r) as data give them, for `population_velocity` to match.
-
-    Parameters
-    ----------
-    problem : SingleIndexProblem
-        Target and activation.
-    a : array_like, shape (m,)
-        The second layer.
-    directions : array_like, shape (m, d)
-        The unit vectors u_i, where u* is the first axis.
-    epsilon : float
-        The ratio of the clocks, in (0, 1).
-    n_samples : int
-        At least 1,000; rounded up to a multiple of 50.
-    rng : numpy.random.Generator
-        The source of randomness.
-    noise : float, default 0
-        The standard deviation of the Gaussian noise of y.
-
-    Returns
-    -------
-    SampledVelocity
-
-    Raises
-    ------
-    ValueError
-        If an argument has the wrong shape or is out of range.
-
-    Notes
-    -----
-    The means over 50 batches, and their standard errors, of the gradients in a_i and u_i on the
-    data themselves: neither V, U nor a closed equation enters.
-    Source: arXiv:2303.00055, setting.
-
-    Examples
-    --------
-    >>> problem = SingleIndexProblem([0.0, 1.0], [0.0, 1.0])
-    >>> sampled = sampled_velocity(
-    ...     problem, [1.0], [[0.6, 0.8]], 0.1, n_samples=100_000, rng=np.random.default_rng(0)
-    ... )
-    >>> bool(abs(sampled.velocity.s[0] - 0.64) < 4 * sampled.standard_error.s[0] < 0.03)
-    True
-    """
-    a = _checks.moderate("a", _checks.vector("a", a), largest=LARGEST)
-    u = _unit_vectors(directions, a.size, None)
-    epsilon = _checks.number("epsilon", epsilon, above=0.0, below=1.0)
-    n_samples = _checks.integer("n_samples", n_samples, at_least=1000)
-    noise = _checks.number("noise", noise, at_least=0.0)
-    rng = _checks.generator("rng", rng)
-    batch = -(-n_samples // N_BATCHES)
-    ascent = BatchAscent(problem, u.shape[1], a.size, batch, noise)
-    batches = []
-    for _ in range(N_BATCHES):
-        a_ascent, u_ascent = ascent.sample(a, u, rng)
-        towards = u_ascent @ u.T
-        batches.append((a_ascent / epsilon, u_ascent[:, 0], towards + towards.T))
-    parts = [np.array(part) for part in zip(*batches, strict=True)]
-    return SampledVelocity(
-        PopulationState(*(part.mean(axis=0) for part in parts)),
-        PopulationState(*(part.std(axis=0, ddof=1) / np.sqrt(N_BATCHES) for part in parts)),
-    )
-
-
 def _descend(
     ascent: BatchAscent,
     a: Array,
@@ -315,17 +223,6 @@ def _remarks_on_steps(speed: float, noise: float) -> list[str]:
 def _uniform(m: int, d: int, rng: np.random.Generator) -> Array:
     u = rng.standard_normal((m, d))
     u /= np.linalg.norm(u, axis=1, keepdims=True)
-    return u
-
-
-def _unit_vectors(directions: ArrayLike, m: int, d: int | None) -> Array:
-    u = _checks.matrix("directions", directions)
-    if u.shape != (m, u.shape[1] if d is None else d):
-        raise ValueError(f"directions must have shape ({m}, {d or 'd'}), got {u.shape}")
-    norms = np.linalg.norm(u, axis=1)
-    if np.abs(norms - 1.0).max() > UNIT_TOLERANCE:
-        i = int(np.abs(norms - 1.0).argmax())
-        raise ValueError(f"directions must be unit vectors, got norm {norms[i]} in row {i}")
     return u
 
 
