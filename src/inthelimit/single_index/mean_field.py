@@ -186,7 +186,6 @@ def mean_field_flow(
         for part in np.split(states, [atoms.size, 2 * atoms.size], axis=1)
     )
     s = np.tanh(s)
-    moments = np.stack([problem.residuals(*state, weights) for state in zip(a, s, strict=True)])
     done = f"reached t = {reached:g}"
     if outcome == _integrator.SETTLED:
         done = f"nothing is left to learn after t = {reached:.3g}"
@@ -207,7 +206,7 @@ def mean_field_flow(
         step_middles=step_middles[:-1],
         n_steps=taken,
         n_rejected=refused,
-        residual=float(np.abs(residuals - moments).max()),
+        residual=_mismatch(problem, weights, a, s, residuals),
         status=f"{done}: {taken} steps ({refused} more refused){_remarks(problem, atoms, s)}",
     )
 
@@ -281,6 +280,17 @@ def _within_unit(name: str, value: ArrayLike, size: int) -> Array:
     if np.abs(s).max() > 1.0:
         raise ValueError(f"{name} must be within [−1, 1], got a value of size {np.abs(s).max():g}")
     return s
+
+
+def _mismatch(
+    problem: SingleIndexProblem, weights: Array, a: Array, s: Array, residuals: Array
+) -> float:
+    """Return the largest |ρ_k − φ_k + σ_k Σ_i w_i a_i s_i^k|."""
+    worst, power = 0.0, weights * a
+    for phi, sigma, rho in zip(problem.phi, problem.sigma, residuals.T, strict=True):
+        worst = max(worst, float(np.abs(rho - phi + sigma * power.sum(axis=1)).max()))
+        power *= s
+    return worst
 
 
 def _remarks(problem: SingleIndexProblem, atoms: Array, s0: Array) -> str:
