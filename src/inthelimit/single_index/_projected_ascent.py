@@ -16,7 +16,6 @@ from typing import Self
 
 import numpy as np
 from scipy.integrate import OdeSolution, solve_ivp
-from scipy.linalg import qr, solve_triangular
 from scipy.optimize import brentq
 
 from inthelimit import ConvergenceError
@@ -52,7 +51,18 @@ class Neurons:
 class ProjectedAscent:
     """One ascent, from `start` to its blow-up, as a function of τ ∈ [0, end]."""
 
-    __slots__ = ("_path", "blow_up", "constant", "degree", "end", "held", "nodes", "weights")
+    __slots__ = (
+        "_path",
+        "_powers",
+        "_roots",
+        "blow_up",
+        "constant",
+        "degree",
+        "end",
+        "held",
+        "nodes",
+        "weights",
+    )
 
     def __init__(
         self,
@@ -65,6 +75,8 @@ class ProjectedAscent:
         rtol: float,
     ) -> None:
         self.degree, self.constant, self.weights, self.held = degree, constant, weights, held
+        self._powers = np.arange(degree + 1.0)
+        self._roots = np.sqrt(np.tile(weights, 2))[:, None]
         u0 = np.concatenate([start.y, start.x, [start.log_size, 0.0]])
         solution = solve_ivp(
             self._velocity,
@@ -77,11 +89,7 @@ class ProjectedAscent:
             dense_output=True,
         )
         if solution.status != 1:
-            raise ConvergenceError(
-                f"the ascent of degree {degree} doesn't blow up: at T = {solution.y[-1, -1]:.6g} "
-                f"it has mean(A S^{degree}) = {self._objective(solution.y[:, -1]):.6g}; the law "
-                f"may have too few distinct atoms, or a symmetry that holds it at a saddle"
-            )
+            raise ConvergenceError(self._standstill(solution.y[:, -1]))
         self._path: OdeSolution = solution.sol
         self.end = float(solution.t[-1])
         self.nodes: Array = solution.t
@@ -130,9 +138,11 @@ class ProjectedAscent:
         return float(brentq(lambda tau: self.time(tau) - T, 0.0, self.end, xtol=1e-13))
 
     def at_level(self, log_level: float) -> float:
-        """Return the τ at which sign(c) mean(A S^l) = exp(log_level); 0 if it starts beyond."""
+        """Return the τ at which sign(c) mean(A S^l) = exp(log_level), as near as [0, end] goes."""
         if self.log_objective(0.0) >= log_level:
             return 0.0
+        if self.log_objective(self.end) <= log_level:
+            return self.end
         return float(
             brentq(lambda tau: self.log_objective(tau) - log_level, 0.0, self.end, xtol=1e-13)
         )
@@ -152,22 +162,23 @@ class ProjectedAscent:
         """Return p(x), y p′(x) and the coefficients of p, held moments taken into account."""
         n, l = self.weights.size, self.degree
         y, x = u[:n], u[n : 2 * n]
-        powers = np.vander(x, l + 1, increasing=True)
-        slopes = np.zeros_like(powers)
-        slopes[:, 1:] = y[:, None] * powers[:, :-1] * np.arange(1.0, l + 1)
+        # Rows of powers of x, and under them of y times their slopes.
+        moments = np.empty((2 * n, l + 1))
+        moments[:n] = np.vander(x, l + 1, increasing=True)
+        moments[n:, 0] = 0.0
+        moments[n:, 1:] = (y[:, None] * self._powers[1:]) * moments[:n, :-1]
         polynomial = np.zeros(l + 1)
         polynomial[l] = self.constant
         if self.held:
-            root = np.sqrt(self.weights)[:, None]
-            stacked = np.vstack([root * powers, root * slopes])
+            scaled = self._roots * moments
             # Columns of equal length: their sizes differ by powers of the largest x.
-            lengths = np.maximum(np.linalg.norm(stacked[:, self.held], axis=0), SMALLEST)
-            q, r = qr(stacked[:, self.held] / lengths, mode="economic", check_finite=False)
-            target = q.T @ stacked[:, l]
-            polynomial[self.held] = (
-                -self.constant * solve_triangular(r, target, check_finite=False) / lengths
-            )
-        return powers @ polynomial, slopes @ polynomial, polynomial
+            held = scaled[:, self.held]
+            lengths = np.sqrt(np.einsum("ij,ij->j", held, held)) + SMALLEST
+            q, r = np.linalg.qr(held / lengths)
+            target = q.T @ scaled[:, l]
+            polynomial[self.held] = -self.constant * np.linalg.solve(r, target) / lengths
+        field = moments @ polynomial
+        return field[:n], field[n:], polynomial
 
     def _velocity(self, _: float, u: Array) -> Array:
         n = self.weights.size
@@ -189,6 +200,20 @@ class ProjectedAscent:
         growth = (self.degree + 1) * self.constant * self._scaled_objective(u)
         clock = float(np.exp(-(self.degree - 1) * u[-2]))
         return clock / ((self.degree - 1) * growth) if growth > 0.0 else np.inf
+
+    def _standstill(self, u: Array) -> str:
+        l, objective = self.degree, self._objective(u)
+        reached = f"at T = {u[-1]:.6g} it has mean(A S^{l}) = {objective:.6g}"
+        if objective * self.constant < 0.0:
+            return (
+                f"stage {l} doesn't happen: {reached}, and phi[{l}] sigma[{l}] has the other "
+                f"sign: the overlaps S die out, and the flow stalls; try phi[{l}] of the other "
+                f"sign, or another law of the second layer"
+            )
+        return (
+            f"stage {l} doesn't blow up: {reached}; try a law with more distinct atoms, or without "
+            f"the symmetry that holds it at a saddle"
+        )
 
     def _remainder(self) -> Callable[[float, Array], float]:
         def left(_: float, u: Array) -> float:

@@ -124,7 +124,7 @@ def constrained_stage_flow(
     atoms, weights : array_like, shape (N,)
         The law P_A of a(0), with l + 1 distinct atoms or more; equal weights if none are given.
     epsilon : float in (0, 1), optional
-        For degree ≥ 3, whose start depends on it; any size, 1e-100 too.
+        For degree ≥ 3, whose start depends on it; 1e-100 is no harder than 1e-10.
     times : array_like, shape (T,), optional
         T within [0, c_l); by default 201 that crowd towards the blow-up.
     rtol : float in [1e-13, 1e-3], default 1e-10
@@ -139,7 +139,8 @@ def constrained_stage_flow(
     ValueError
         If an argument is out of range, a stage up to l can't happen, or there are too few atoms.
     ConvergenceError
-        If the ascent doesn't blow up: it is held by a symmetry of the law.
+        If the ascent doesn't blow up, because the overlaps die out; or if ε is so small (1e-150)
+        that neurons come closer than rounding can tell.
 
     Notes
     -----

@@ -53,7 +53,8 @@ def canonical_stage_times(
     ValueError
         If an argument is out of range, a stage up to l can't happen, or there are too few atoms.
     ConvergenceError
-        If a stage doesn't blow up.
+        If a stage doesn't blow up, because the overlaps die out; or if ε is so small (1e-150) that
+        neurons come closer than rounding can tell.
 
     Notes
     -----
