@@ -73,7 +73,8 @@ def test_exponents_need_a_degree(degree):
 
 
 @pytest.mark.parametrize("fraction", [0.9, 0.5, 0.1])
-def test_the_constant_is_learned_at_the_formula_time(problem, fraction):
+def test_the_constant_is_learned_at_the_formula_time(fraction):
+    problem = SingleIndexProblem([1.0, 1.0, 0.5, 0.25], [0.7, 1.0, 1.0, 1.0])
     flow = mean_field_flow(problem, SIX_ATOMS, epsilon=1e-8, times=[1e-6], rtol=1e-8)
     formula = constant_stage_time(problem, SIX_ATOMS, epsilon=1e-8, fraction=fraction)
     assert stage_times(flow, fraction=fraction)[0] == pytest.approx(formula, rel=1e-5)
@@ -547,6 +548,12 @@ def test_an_ascent_that_only_grows_linearly_is_an_error():
 def test_neurons_closer_than_rounding_are_an_error_and_not_a_guess(problem, epsilon):
     with pytest.raises(ConvergenceError, match="stage 3 needs 4 clusters of neurons"):
         canonical_stage_times(problem, 3, SIX_ATOMS, epsilon=epsilon)
+
+
+def test_clusters_too_close_for_rounding_are_told_before_stage_four_as_well():
+    problem = SingleIndexProblem([1.0, 1.0, 0.5, 0.25, 0.125], np.ones(5))
+    with pytest.raises(ConvergenceError, match="stage 4 needs 5 clusters of neurons"):
+        constrained_stage_flow(problem, 4, SIX_ATOMS, epsilon=1e-150)
 
 
 # Who learns
