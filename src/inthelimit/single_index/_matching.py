@@ -15,8 +15,6 @@ from inthelimit.single_index.problem import SingleIndexProblem
 
 # Atoms closer than this part of the largest one count as one.
 COINCIDENCE = 1e-12
-# Neurons of unit size closer than this are one: their difference is that of rounding errors.
-RESOLUTION = 1e-12
 
 
 def free_part(problem: SingleIndexProblem, atoms: Array, weights: Array) -> Array:
@@ -54,13 +52,6 @@ def check_atoms(problem: SingleIndexProblem, atoms: Array, degree: int) -> None:
     )
 
 
-def clusters(neurons: Neurons) -> int:
-    """Return how many neurons differ by more than rounding."""
-    # A projection along which no two different neurons are likely to coincide.
-    shadow = np.sort(neurons.y + np.sqrt(0.7) * neurons.x)
-    return int(np.count_nonzero(np.diff(shadow, prepend=-np.inf) > RESOLUTION))
-
-
 def held_degrees(problem: SingleIndexProblem, degree: int) -> list[int]:
     """Return the degrees below `degree` that the network has: σ_k ≠ 0."""
     return [k for k in range(degree) if problem.sigma[k] != 0.0]
@@ -93,12 +84,12 @@ def second_start(problem: SingleIndexProblem, atoms: Array, weights: Array) -> N
 def next_start(problem: SingleIndexProblem, stage: ProjectedAscent, epsilon: float) -> Neurons:
     """Return the start of stage l + 1, in its own variables, from stage l."""
     l, level = stage.degree, log_level(problem, stage.degree, epsilon)
-    end = stage.neurons(stage.at_level(level))
-    if stage.log_objective(stage.end) < level or clusters(end) < l + 2:
+    if stage.log_objective(stage.end) < level:
         raise ConvergenceError(
-            f"stage {l + 1} needs {l + 2} clusters of neurons, and at epsilon = {epsilon:g} stage "
-            f"{l} leaves fewer that are farther apart than rounding errors; try a larger epsilon"
+            f"stage {l} goes on, at epsilon = {epsilon:g}, until rounding errors hide how neurons "
+            f"of a cluster differ, and stage {l + 1} depends on it; try a larger epsilon"
         )
+    end = stage.neurons(stage.at_level(level))
     return end.rescaled(float(np.log(epsilon)) / (2 * l * (l + 1)))
 
 

@@ -60,8 +60,8 @@ def canonical_stage_times(
     -----
     t_0 and t_1 by their formulas; t_k = t_{k−1} + ε^(1/(2k)) T_k with T_k the learning time of the
     constrained flow.  No stiffness is left, so that ε = 1e-100 costs no more than 1e-2.  Formal
-    asymptotics, with a relative error of the order of ε^(1/(2l(l+1))) at stage l, from degrees that
-    are learned before the last one has done, and after.
+    asymptotics; the relative error of t_l is of the order of ε^(1/(2l)), measured from 1e-8 to
+    1e-40: the window of stage l − 1 in the unit of stage l, and what degree l + 1 does early.
 
     Examples
     --------
