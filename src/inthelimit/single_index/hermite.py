@@ -40,7 +40,8 @@ def hermite_polynomials(x: ArrayLike, degree: int) -> Array:
 
     Returns
     -------
-    ndarray, shape (degree + 1, *x.shape)
+    ndarray, shape (degree + 1, ...)
+        One row for each degree, of the shape of x.
 
     Raises
     ------

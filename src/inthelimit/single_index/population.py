@@ -5,8 +5,8 @@ s_i = ⟨u_i, u*⟩ and r_ij = ⟨u_i, u_j⟩, whatever d is:
 
     ε a_i′ = V(s_i) − (1/m) Σ_j a_j U(r_ij),
     s_i′   = a_i [V′(s_i) (1 − s_i²) − (1/m) Σ_j a_j U′(r_ij) (s_j − r_ij s_i)],
-    r_ij′  = G_ij + G_ji,    G_ij = ⟨u_i′, u_j⟩
-           = a_i [V′(s_i) (s_j − r_ij s_i) − (1/m) Σ_p a_p U′(r_ip) (r_pj − r_ip r_ij)],
+    r_ij′  = G_ij + G_ji,    where G_ij = ⟨u_i′, u_j⟩, and
+    G_ij   = a_i [V′(s_i) (s_j − r_ij s_i) − (1/m) Σ_p a_p U′(r_ip) (r_pj − r_ip r_ij)],
 
 of risk R = ½ Σ φ_k² − (1/m) Σ a_i V(s_i) + (1/2m²) Σ a_i a_j U(r_ij), with
 

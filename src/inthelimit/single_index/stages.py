@@ -5,9 +5,9 @@ from a ~ P_A, s = 0.  As ε → 0,
 
     degree 0, at t ~ ε:            ρ_0 = (φ_0 − σ_0 mean a(0)) exp(−σ_0² t/ε),
     degree 1, at t ~ √ε log(1/ε):  ρ_1 = φ_1 − σ_1 M_1,   M_1 = (φ_1/σ_1) / (1 + (C − 1) e^{−2μt}),
-                                   μ = |σ_1 φ_1|/√ε,      C = 4|φ_1| / (|σ_1| v √ε),
 
-with v = Var a(0), or v = E a(0)² where σ_0 = 0 and nothing pins the mean of a.  Later degrees
+with μ = |σ_1 φ_1|/√ε, C = 4|φ_1| / (|σ_1| v √ε),
+and v = Var a(0), or v = E a(0)² where σ_0 = 0 and nothing pins the mean of a.  Later degrees
 have no formula: `simplified` keeps one degree alone, `constrained` holds the lower ones fitted.
 Source: arXiv:2303.00055 (the canonical learning order); the logistic curve and the constant inside
 the logarithm are reconstructed by matched asymptotics, and agree with the flow.
