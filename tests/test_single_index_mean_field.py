@@ -22,8 +22,15 @@ from inthelimit.single_index import (
     stage_widths,
     uniform_law,
 )
-from inthelimit.single_index._linear_systems import evaluate, linearise, solve_stage, workspace
-from inthelimit.single_index._neurons import System, correlations
+from inthelimit.single_index._linear_systems import (
+    evaluate,
+    factorised,
+    linearise,
+    solve,
+    solve_stage,
+    workspace,
+)
+from inthelimit.single_index._neurons import System, correlations, highest_degree
 
 SIX = np.array([-1.0, -0.6, -0.1, 0.3, 0.7, 1.0])
 CUBIC = SingleIndexProblem(phi=[1, 1, 0.5, 0.25], sigma=[1, 1, 1, 1])
@@ -87,6 +94,14 @@ def test_degree_zero_relaxes_exponentially(rtol):
     moved = (2.0 - 0.7 * 0.05 - exact) / 0.7
     np.testing.assert_allclose(flow.a, np.array([-1.0, 0.5]) + moved[:, None], atol=3 * rtol)
     assert not flow.s.any()  # φ_1 = 0: s = 0 stays
+
+
+def test_residuals_are_accurate_beside_large_neurons():
+    """An error of rtol in neurons of size 1e5 would be one of a hundredth in ρ."""
+    problem = SingleIndexProblem(phi=[1.0, 0.0], sigma=[1.0, 1.0])
+    times = 1e-4 * np.linspace(0, 10, 50)
+    flow = mean_field_flow(problem, [-1e5, 1e5], epsilon=1e-4, times=times, rtol=1e-7)
+    np.testing.assert_allclose(flow.residuals[:, 0], np.exp(-times / 1e-4), atol=1e-7)
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3])
@@ -310,6 +325,47 @@ def test_linear_systems_are_those_of_the_jacobian(problem, epsilon):
     np.testing.assert_allclose(out, exact, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("a", "s", "degree"),
+    [
+        (1.0, 0.5, 16),
+        (1.0, 1.0, 16),
+        (1.0, 1e-20, 6),
+        (1.0, 1e-200, 1),
+        (1.0, 0.0, 1),
+        (1e150, 0.5, -1),
+        (np.nan, 0.5, -1),
+        (1.0, np.nan, -1),
+    ],
+)
+def test_degrees_beyond_rounding_are_left_out_and_absurd_states_have_none(a, s, degree):
+    system = a_system(QUADRATIC_RELU, 1, 0.1, np.random.default_rng(0))
+    assert highest_degree(system, np.array([a]), np.array([s])) == degree
+
+
+def test_a_step_is_too_long_when_a_neuron_alone_would_have_grown_as_fast():
+    """At the start of stage 1 neurons grow at the rate |σ_1 φ_1|/√ε."""
+    system = System(CUBIC.phi, CUBIC.sigma, np.full(6, 1 / 6), 1e-8, 1.0, 1e-6, 1e-12)
+    y = np.concatenate([SIX, np.zeros(6), CUBIC.residuals(SIX, np.zeros(6))])
+    at = workspace(6, 4)
+    top = evaluate(system, y, at)
+    assert linearise(system, y, 0.95e-4 / GAMMA, top, at)
+    assert not linearise(system, y, 1.05e-4 / GAMMA, top, at)
+
+
+def test_matrices_are_factorised_if_they_are_positive():
+    rng = np.random.default_rng(3)
+    good = np.eye(5) + 0.1 * rng.standard_normal((5, 5))
+    C, b = good.copy(), rng.standard_normal(5)
+    assert factorised(C, 4)
+    x = b.copy()
+    solve(C, x, 4)
+    np.testing.assert_allclose(good[:4, :4] @ x[:4], b[:4], rtol=1e-12)
+    assert x[4] == b[4]
+    good[2, 2] = -1.0
+    assert not factorised(good, 4)
+
+
 def march(system, y, h, n):
     """n steps of size h, with no control of the error."""
     N, size = system.weights.size, system.phi.size
@@ -382,12 +438,14 @@ def test_rtol_is_what_it_says(epsilon):
 def test_steps_grow_no_faster_than_the_logarithm(problem):
     """Per decade of ε no more steps than from 1e-4 to 1e-6, and few in all."""
     atoms, weights = uniform_law(20)
-    steps = [
-        mean_field_flow(problem, atoms, weights, epsilon=10.0**-k, times=[1.0]).n_steps
+    flows = [
+        mean_field_flow(problem, atoms, weights, epsilon=10.0**-k, times=[1.0])
         for k in (4, 6, 8, 10, 12, 14, 16)
     ]
+    steps = [flow.n_steps for flow in flows]
     assert max(steps) < 700
     assert steps[-1] - steps[1] < 5 * max(30, steps[1] - steps[0]) * 1.5
+    assert sum(flow.n_rejected for flow in flows) < 0.05 * sum(steps)
 
 
 def test_smallest_epsilon_takes_less_than_three_seconds():
