@@ -176,7 +176,8 @@ def mean_field_flow(
         why = "steps ran out" if outcome == _integrator.TOO_MANY_STEPS else "the step underflowed"
         raise ConvergenceError(
             f"mean_field_flow stopped at t = {reached:.6g} of {times[-1]:.6g}: {why} after {taken} "
-            f"steps ({refused} refused); try rtol larger than {rtol:g} or a better scaled problem"
+            f"steps ({refused} refused); try rtol larger than {rtol:g}, or earlier times if the "
+            "flow has stalled and oscillates, or a better scaled problem"
         )
     ends = np.cumsum([1, rho.size, rho.size])
     steps = [np.ascontiguousarray(part) for part in np.split(record, ends, axis=1)]
