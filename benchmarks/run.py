@@ -19,6 +19,7 @@ import bench_diagonal
 import bench_gossip
 import bench_gossip_waves
 import bench_lasso
+import bench_single_index
 import bench_site
 import bench_two_timescale
 
@@ -31,6 +32,7 @@ SUITES = {
     "gossip": bench_gossip.run,
     "waves": bench_gossip_waves.run,
     "amp": bench_amp.run,
+    "single_index": bench_single_index.run,
     "site": bench_site.run,
 }
 

@@ -143,6 +143,41 @@ def stuck(run):
     return dataclasses.replace(run, criteria=np.ones_like(run.criteria))
 
 
+def grown(flow):
+    """The same flow of neurons, one part in ten too large, and its risks and residuals with it."""
+    larger = {
+        name: 1.1 * getattr(flow, name)
+        for name in ("a", "s", "residuals", "risks")
+        if hasattr(flow, name)
+    }
+    return dataclasses.replace(flow, **larger)
+
+
+def fast(state):
+    """The same velocities of (a, s, r), a quarter too large."""
+    return type(state)(*(1.25 * part for part in state))
+
+
+def fast_sample(sample):
+    """The same velocities from data, a quarter too large."""
+    return dataclasses.replace(sample, velocity=fast(sample.velocity))
+
+
+def riskier(run):
+    """The same descent, said to have risks one part in ten larger."""
+    return dataclasses.replace(run, risks=1.1 * run.risks)
+
+
+def delayed(stage):
+    """The same stage, its blow-up five per cent later."""
+    return dataclasses.replace(stage, blow_up=1.05 * stage.blow_up)
+
+
+def steep(exponents):
+    """The same powers of ε, that of s one part in ten too large."""
+    return dataclasses.replace(exponents, s=1.1 * exponents.s)
+
+
 # Each line: a chapter, a function that it imports, and how its result is spoilt.
 SPOILT = [
     ("01-incremental-learning", "inthelimit.diagonal.incremental_path", later),
@@ -164,6 +199,22 @@ SPOILT = [
     ("04-two-timescales", "inthelimit.two_timescale.hit_time_law", crowded),
     ("04-two-timescales", "inthelimit.two_timescale.scaled_hit_time_cdf", louder),
     ("04-two-timescales", "inthelimit.two_timescale.additive_descent", stuck),
+    ("05-learning-timescales", "inthelimit.single_index.mean_field_flow", grown),
+    ("05-learning-timescales", "inthelimit.single_index.population_flow", grown),
+    ("05-learning-timescales", "inthelimit.single_index.population_velocity", fast),
+    ("05-learning-timescales", "inthelimit.single_index.sampled_velocity", fast_sample),
+    ("05-learning-timescales", "inthelimit.single_index.sgd", riskier),
+    ("05-learning-timescales", "inthelimit.single_index.simplified_stage_flow", grown),
+    ("05-learning-timescales", "inthelimit.single_index.simplified_blow_up", lambda t: 1.001 * t),
+    ("05-learning-timescales", "inthelimit.single_index.constrained_stage_flow", delayed),
+    ("05-learning-timescales", "inthelimit.single_index.canonical_stage_times", louder),
+    ("05-learning-timescales", "inthelimit.single_index.canonical_exponents", steep),
+    ("05-learning-timescales", "inthelimit.single_index.linear_stage_time", louder),
+    ("05-learning-timescales", "inthelimit.single_index.linear_stage_curve", lambda M: 1.1 * M),
+    ("05-learning-timescales", "inthelimit.single_index.linear_growth_slope", louder),
+    ("05-learning-timescales", "inthelimit.single_index.stage_times", louder),
+    ("05-learning-timescales", "inthelimit.single_index.stage_widths", louder),
+    ("05-learning-timescales", "inthelimit.single_index.leading_share", lambda x: 1.1 * x),
     ("07-continuized-nesterov", "inthelimit.continuized.continuized_nesterov", slow),
     ("07-continuized-nesterov", "inthelimit.continuized.second_moments", wide),
     ("07-continuized-nesterov", "inthelimit.continuized.accelerated_flow", np.sin),

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.integrate import solve_ivp
 
-from inthelimit import ConvergenceError, _rodas5p
+from inthelimit import ConvergenceError, _cholesky, _rodas5p
 from inthelimit.diagonal import (
-    _cholesky,
     diagonal_flow,
     diagonal_limit,
     flow,

@@ -28,6 +28,7 @@ ARROWS = {
     "lasso": {"quadratic"},
     "diagonal": {"quadratic"},
     "two_timescale": set(),
+    "single_index": set(),
     "continuized": set(),
     "graphs": set(),
     "gossip": {"graphs", "continuized"},

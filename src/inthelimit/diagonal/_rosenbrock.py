@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inthelimit._checks import Array
+from inthelimit._cholesky import factorise, solve
 from inthelimit._compiled import compiled
 from inthelimit._rodas5p import (
     COUPLING,
@@ -36,7 +37,6 @@ from inthelimit._rodas5p import (
     dense,
     hermite,
 )
-from inthelimit.diagonal._cholesky import factorise, solve
 
 # Growth of log y allowed in one step: beyond, the frozen Jacobian says nothing about the end.
 GROWTH = 8.0
